@@ -1,0 +1,1 @@
+"""What runs on every node: collect → assemble → parse → enrich → process → spool → ship."""

@@ -1,0 +1,1 @@
+"""collect: sources of bytes, and where each byte stood."""

@@ -1,0 +1,1 @@
+"""enrich: who wrote it."""

@@ -1,0 +1,1 @@
+"""parse: what a body says of itself."""

@@ -1,0 +1,1 @@
+"""ship: segments to a Kelp server."""

@@ -1,0 +1,1 @@
+"""spool: durable from here."""

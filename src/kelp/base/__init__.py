@@ -1,0 +1,1 @@
+"""What every part needs and none owns: settings, files, time, backoff, errors, telemetry."""

@@ -1,0 +1,179 @@
+"""Every setting of Kelp, with its default and its reason.
+
+One file (`kelp.yaml`) holds them all; `kelp.base.config` reads it, lays the environment over it
+(`KELP_AGENT_PODS_DIR` is `agent.pods_dir`) and reports errors by line. Units stand in names.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+Bytes = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+def default_data_dir() -> str:
+    """/var/lib/kelp for root, $XDG_DATA_HOME/kelp (~/.local/share/kelp) for everyone else."""
+    if os.geteuid() == 0:
+        return "/var/lib/kelp"
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return str(Path(home) / "kelp")
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A mapping in kelp.yaml; unknown keys are refused."""
+
+
+class ServerTls(Section):
+    """TLS of the server's listener; off while cert_file is empty."""
+
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    """Where set, a client must show a certificate of this authority (mTLS)."""
+
+
+class Server(Section):
+    """`kelp server`: receives, stores, answers."""
+
+    listen: str = "127.0.0.1:3170"
+    """host:port. Loopback until told otherwise, for what is served is everybody's logs."""
+    insecure_listen: bool = False
+    """Allow a non-loopback address without TLS (behind a TLS-terminating proxy)."""
+    tls: ServerTls = field(default_factory=ServerTls)
+    token_file: str = ""
+    """The API token; empty: DATA_DIR/token, made on first start with mode 0600."""
+    max_request_bytes: Bytes = 64 << 20
+    """A larger request body is refused with 413 before it is read whole."""
+    inbox_max_bytes: Bytes = 2 << 30
+    """Received and durable, not yet in the store. At the limit agents get 429 and wait."""
+    insert_interval_s: Seconds = 0.25
+    """How long segments gather for one insert: long enough against a flood of parts, short
+    enough that what was received is found within 2 s."""
+    insert_max_bytes: Bytes = 256 << 20
+    """Uncompressed bodies of one insert at the most: bounds the server's memory."""
+
+
+class Retention(Section):
+    """How long the records of a dataset and namespace are kept; the first rule that fits counts."""
+
+    days: Annotated[float, Meta(gt=0)]
+    dataset: str = "*"
+    namespace: str = "*"
+
+
+class Store(Section):
+    """Where records are kept."""
+
+    url: str = ""
+    """chdb:///path (embedded), http:// or https://user:password@host:port/database (ClickHouse);
+    empty: chdb://DATA_DIR/store."""
+    cluster: str = ""
+    """ClickHouse cluster name: DDL runs ON CLUSTER, tables are replicated and distributed."""
+    retention_days: Annotated[float, Meta(gt=0)] = 30
+    """For what no rule of `retention` names."""
+    retention: list[Retention] = []
+    max_bytes: Bytes = 0
+    """Size of the embedded store at which its oldest records go; 0: no limit."""
+    encryption_key_file: str = ""
+    """File with 32 hex digits: the embedded store is encrypted (AES-128-CTR) with that key."""
+
+
+class Query(Section):
+    """What a single query may cost; a request can ask for less, never for more."""
+
+    timeout_s: Seconds = 60.0
+    max_memory_bytes: Bytes = 4 << 30
+    max_scanned_rows: Bytes = 10_000_000_000
+    max_scanned_bytes: Bytes = 1 << 40
+    max_entries: Count = 5000
+    """Upper bound of `limit`, as Loki's max_entries_limit_per_query."""
+    max_series: Count = 10_000
+    max_concurrent: Count = 8
+    """More wait for their turn; the engine uses all cores for each."""
+    derive_service_name: bool = True
+    """Add the label service_name where a stream has none (Loki: discover_service_name)."""
+    derive_detected_level: bool = True
+    """Add detected_level to every record (Loki: discover_log_levels)."""
+
+
+class Spool(Section):
+    """The agent's durable queue."""
+
+    dir: str = ""
+    """Empty: DATA_DIR/spool."""
+    max_bytes: Bytes = 1 << 30
+    """At the limit the agent stops reading: the data waits in the node's own files."""
+    segment_bytes: Bytes = 8 << 20
+    """Read bytes that close a segment; larger ones compress better and cost memory."""
+    flush_interval_s: Seconds = 0.5
+    """A segment is closed at this age at the latest: what a reader waits for a new line."""
+    fsync: Literal["always", "never"] = "always"
+    """never: survives the agent's death, not the machine's."""
+    encryption_key_file: str = ""
+    """File with 64 hex digits: segments lie encrypted (AES-256-GCM) in the spool."""
+
+
+class Ship(Section):
+    """Where segments go."""
+
+    url: str = ""
+    """The Kelp server; empty: http://127.0.0.1:3170."""
+    token_file: str = ""
+    """Bearer token; empty: DATA_DIR/token."""
+    ca_file: str = ""
+    """Authority of the server's certificate; empty: the system's."""
+    cert_file: str = ""
+    key_file: str = ""
+    """The agent's own certificate, for mTLS."""
+    timeout_s: Seconds = 30.0
+    backoff_max_s: Seconds = 30.0
+    """Retries double from 0.1 s up to this, each with full jitter; Retry-After goes before."""
+
+
+class Agent(Section):
+    """`kelp agent`: collects on a node."""
+
+    listen: str = "127.0.0.1:3171"
+    """/metrics, /healthz, /readyz and /-/reload."""
+    node: str = field(default_factory=socket.gethostname)
+    cluster: str = ""
+    pods_dir: str = "/var/log/pods"
+    poll_interval_s: Seconds = 0.25
+    """How often files that grow are looked at."""
+    scan_interval_s: Seconds = 10.0
+    """The periodic scan beside inotify, for folders that inotify cannot see."""
+    inotify: bool = True
+    max_open_files: Count = 2048
+    """Open descriptors at the most; the least recently grown file is closed first."""
+    max_read_bytes: Bytes = 4 << 20
+    """Read from all files before a batch is made of it: bounds the agent's memory."""
+    max_record_bytes: Bytes = 16 << 20
+    """A longer record is cut here, marked with its missing bytes, and counted."""
+    partial_timeout_s: Seconds = 60.0
+    """A record whose last fragment does not come is given out as it is after this."""
+    spool: Spool = field(default_factory=Spool)
+    ship: Ship = field(default_factory=Ship)
+
+
+class Settings(Section):
+    """The whole of kelp.yaml."""
+
+    data_dir: str = field(default_factory=default_data_dir)
+    """State of the server and of the agent, and the API token."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    server: Server = field(default_factory=Server)
+    store: Store = field(default_factory=Store)
+    query: Query = field(default_factory=Query)
+    agent: Agent = field(default_factory=Agent)
+
+    def under_data_dir(self, configured: str, name: str) -> Path:
+        """The path that a setting names, or DATA_DIR/name where it is empty."""
+        return Path(configured) if configured else Path(self.data_dir) / name

@@ -1,0 +1,1 @@
+"""What receives, stores and answers: receive → admit → store → query → serve."""

@@ -1,0 +1,1 @@
+"""admit: who may send and ask."""

@@ -1,0 +1,1 @@
+"""query: LogQL to SQL."""

@@ -1,0 +1,1 @@
+"""receive: requests to durable batches."""

@@ -1,0 +1,1 @@
+"""store: ClickHouse, embedded or a cluster, the same SQL."""

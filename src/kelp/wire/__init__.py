@@ -1,0 +1,1 @@
+"""Protocols: bytes ↔ LogBatch, one file each, no I/O."""
