@@ -44,3 +44,11 @@ class Scope:
 
     tenant: str = ""
     condition: str = "1"
+
+
+class QueryError(Exception):
+    """The query is wrong: the user's to mend (HTTP 400). The text has line and column if known."""
+
+
+class BudgetError(Exception):
+    """The query is right but costs more than it may; says which limit, and how to narrow it."""
