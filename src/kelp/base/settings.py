@@ -27,6 +27,11 @@ def default_data_dir() -> str:
     return str(Path(home) / "kelp")
 
 
+def default_node() -> str:
+    """The machine's host name."""
+    return socket.gethostname()
+
+
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A mapping in kelp.yaml; unknown keys are refused."""
 
@@ -35,7 +40,9 @@ class ServerTls(Section):
     """TLS of the server's listener; off while cert_file is empty."""
 
     cert_file: str = ""
+    """The server's certificate with its chain, PEM."""
     key_file: str = ""
+    """The private key of cert_file, PEM."""
     client_ca_file: str = ""
     """Where set, a client must show a certificate of this authority (mTLS)."""
 
@@ -65,8 +72,11 @@ class Retention(Section):
     """How long the records of a dataset and namespace are kept; the first rule that fits counts."""
 
     days: Annotated[float, Meta(gt=0)]
+    """Records older than this go."""
     dataset: str = "*"
+    """The dataset meant; "*" stands for all."""
     namespace: str = "*"
+    """The namespace meant; "*" stands for all."""
 
 
 class Store(Section):
@@ -80,6 +90,7 @@ class Store(Section):
     retention_days: Annotated[float, Meta(gt=0)] = 30
     """For what no rule of `retention` names."""
     retention: list[Retention] = []
+    """Rules by dataset and namespace; the first that fits counts."""
     max_bytes: Bytes = 0
     """Size of the embedded store at which its oldest records go; 0: no limit."""
     encryption_key_file: str = ""
@@ -90,12 +101,17 @@ class Query(Section):
     """What a single query may cost; a request can ask for less, never for more."""
 
     timeout_s: Seconds = 60.0
+    """A query that runs longer is stopped."""
     max_memory_bytes: Bytes = 4 << 30
+    """Memory of the engine for one query; beyond it the query fails and says so."""
     max_scanned_rows: Bytes = 10_000_000_000
+    """Rows that one query may read."""
     max_scanned_bytes: Bytes = 1 << 40
+    """Uncompressed bytes that one query may read."""
     max_entries: Count = 5000
     """Upper bound of `limit`, as Loki's max_entries_limit_per_query."""
     max_series: Count = 10_000
+    """Series in the answer of a metric query."""
     max_concurrent: Count = 8
     """More wait for their turn; the engine uses all cores for each."""
     derive_service_name: bool = True
@@ -119,6 +135,8 @@ class Spool(Section):
     """never: survives the agent's death, not the machine's."""
     encryption_key_file: str = ""
     """File with 64 hex digits: segments lie encrypted (AES-256-GCM) in the spool."""
+    encrypt: bool = True
+    """With a key file: false opens what lies encrypted and writes plain, to switch it off."""
 
 
 class Ship(Section):
@@ -131,9 +149,11 @@ class Ship(Section):
     ca_file: str = ""
     """Authority of the server's certificate; empty: the system's."""
     cert_file: str = ""
-    key_file: str = ""
     """The agent's own certificate, for mTLS."""
+    key_file: str = ""
+    """The private key of cert_file."""
     timeout_s: Seconds = 30.0
+    """A request without an answer is given up after this, and tried again."""
     backoff_max_s: Seconds = 30.0
     """Retries double from 0.1 s up to this, each with full jitter; Retry-After goes before."""
 
@@ -143,14 +163,18 @@ class Agent(Section):
 
     listen: str = "127.0.0.1:3171"
     """/metrics, /healthz, /readyz and /-/reload."""
-    node: str = field(default_factory=socket.gethostname)
+    node: str = field(default_factory=default_node)
+    """The label `node` of every record; in a pod the node's name by the downward API."""
     cluster: str = ""
+    """The label `cluster` of every record; empty: no such label."""
     pods_dir: str = "/var/log/pods"
+    """Where the kubelet keeps containers' logs."""
     poll_interval_s: Seconds = 0.25
     """How often files that grow are looked at."""
     scan_interval_s: Seconds = 10.0
     """The periodic scan beside inotify, for folders that inotify cannot see."""
     inotify: bool = True
+    """Wake up on changes; without it the periodic scan alone finds new files."""
     max_open_files: Count = 2048
     """Open descriptors at the most; the least recently grown file is closed first."""
     max_read_bytes: Bytes = 4 << 20
@@ -169,6 +193,7 @@ class Settings(Section):
     data_dir: str = field(default_factory=default_data_dir)
     """State of the server and of the agent, and the API token."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What Kelp writes about itself, on standard error."""
     server: Server = field(default_factory=Server)
     store: Store = field(default_factory=Store)
     query: Query = field(default_factory=Query)

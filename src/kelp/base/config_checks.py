@@ -1,0 +1,116 @@
+"""What settings mean together: the mistakes that no single value shows.
+
+Each rule is a function of the whole Settings that yields (key, text): the key whose place in the
+file is shown, and what is wrong there. Nothing here opens a file or a socket.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from kelp.base.mask import mask_url
+from kelp.base.settings import Settings
+
+Finding: TypeAlias = tuple[str, str]
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Everything that is wrong; nothing where the settings can be used."""
+    yield from _listeners(settings)
+    yield from _certificates(settings)
+    yield from _store(settings)
+    yield from _agent(settings)
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine can reach a host:port."""
+    host = split_listen(listen)[0]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """(host, port) of `host:port` or `[v6]:port`; raises ValueError where it is neither.
+
+    An empty host is every address ("").
+    """
+    host, colon, port = listen.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f'expected host:port with a port up to 65535; got "{listen}"')
+    if ":" in host and not bracketed:
+        raise ValueError(f'expected an IPv6 address in brackets, [::1]:3170; got "{listen}"')
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def _listeners(s: Settings) -> Iterator[Finding]:
+    for key, listen in (("server.listen", s.server.listen), ("agent.listen", s.agent.listen)):
+        try:
+            split_listen(listen)
+        except ValueError as e:
+            yield key, str(e)
+            return
+    if not (is_loopback(s.server.listen) or s.server.tls.cert_file or s.server.insecure_listen):
+        yield (
+            "server.listen",
+            f'expected a loopback address, or TLS; got "{s.server.listen}" without '
+            "server.tls.cert_file: set it, or server.insecure_listen behind a proxy that ends TLS",
+        )
+
+
+def _certificates(s: Settings) -> Iterator[Finding]:
+    pairs = (
+        ("server.tls", s.server.tls.cert_file, s.server.tls.key_file),
+        ("agent.ship", s.agent.ship.cert_file, s.agent.ship.key_file),
+    )
+    for section, cert, key in pairs:
+        if bool(cert) != bool(key):
+            there, missing = ("cert_file", "key_file") if cert else ("key_file", "cert_file")
+            yield f"{section}.{there}", f"expected {section}.{missing} beside it; got none"
+    if s.server.tls.client_ca_file and not s.server.tls.cert_file:
+        yield (
+            "server.tls.client_ca_file",
+            "expected server.tls.cert_file beside it (clients show certificates over TLS only)",
+        )
+
+
+def _store(s: Settings) -> Iterator[Finding]:
+    scheme = urlsplit(s.store.url).scheme if s.store.url else "chdb"
+    if scheme not in ("chdb", "http", "https"):
+        yield (
+            "store.url",
+            "expected chdb:///path, http://host:port or https://host:port; "
+            f'got "{mask_url(s.store.url)}"',
+        )
+    elif scheme == "chdb" and s.store.cluster:
+        yield (
+            "store.cluster",
+            "expected a store.url of a ClickHouse cluster; got the embedded store",
+        )
+    elif scheme != "chdb":
+        for name in ("max_bytes", "encryption_key_file"):
+            if getattr(s.store, name):
+                yield (
+                    f"store.{name}",
+                    "holds for the embedded store only; set it in ClickHouse itself",
+                )
+
+
+def _agent(s: Settings) -> Iterator[Finding]:
+    url = s.agent.ship.url
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        yield "agent.ship.url", f'expected http://host:port or https://host:port; got "{url}"'
+    spool = s.agent.spool
+    if spool.segment_bytes > spool.max_bytes:
+        yield (
+            "agent.spool.segment_bytes",
+            f"expected at most agent.spool.max_bytes ({spool.max_bytes}); "
+            f"got {spool.segment_bytes}",
+        )
