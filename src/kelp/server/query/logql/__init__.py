@@ -1,0 +1,1 @@
+"""LogQL as text and tree: tokens, parser, expressions, printer. Knows nothing of SQL or of data."""

@@ -1,0 +1,98 @@
+"""Label filters: `a="x" and b > 5 or c`, with Loki's precedence.
+
+`and` binds closer than `or`; a comma or a blank is an `and` too, but whatever follows it is read
+first: `a, b or c` is `a and (b or c)`.
+"""
+
+from __future__ import annotations
+
+from kelp.server.query.logql import checks, tokens
+from kelp.server.query.logql import expressions as ast
+from kelp.server.query.logql.cursor import Cursor
+from kelp.server.query.logql.errors import parse_error
+
+_MATCHES = ("=", "!=", "=~", "!~")
+_COMPARES = ("=", "!=", "==", ">", ">=", "<", "<=")
+_MAX_TERMS = 500  # of one filter; its evaluation recurses
+
+
+class FilterParser(Cursor):
+    """Matchers and label filters."""
+
+    _terms = 0
+
+    def literal(self) -> float:
+        """A number with its sign; the whole parser knows how to read one."""
+        raise AssertionError("the parser of expressions overrides this")
+
+    def selector(self) -> tuple[ast.Matcher, ...]:
+        """`{a="b", c=~"d"}`."""
+        self.expect("{")
+        if self.accept("}"):
+            return ()
+        matchers = [self.matcher()]
+        while self.accept(","):
+            matchers.append(self.matcher())
+        self.expect("}", ",")
+        return tuple(matchers)
+
+    def matcher(self) -> ast.Matcher:
+        """`name op "text"`."""
+        name = self.expect(tokens.IDENTIFIER, *(["}"] if self.at(",") else [])).text
+        if not self.at(*_MATCHES):
+            raise self.unexpected(*_MATCHES)
+        op = self.take().kind
+        return _matcher(name, op, self.expect(tokens.STRING).text)
+
+    def label_filter(self, level: int = 0) -> ast.Filter:
+        """A filter with its connectives; `level` 1 stands inside an `or`, 2 inside an `and`."""
+        left = self._filter_term()
+        while True:
+            if self.at("or") and level < 1 + (level == 0):
+                self.take()
+                left = ast.Or(left, self.label_filter(1))
+            elif self.at("and") and level < 2:
+                self.take()
+                left = ast.And(left, self.label_filter(2))
+            elif self.accept(",") or self.at(tokens.IDENTIFIER, "("):
+                left = ast.And(left, self.label_filter(0))
+            else:
+                return left
+
+    def _filter_term(self) -> ast.Filter:
+        self._terms += 1
+        if self._terms > _MAX_TERMS:
+            raise parse_error(f"expected at most {_MAX_TERMS} label filters in a query")
+        if self.accept("("):
+            inner = self.label_filter()
+            self.expect(")")
+            return inner
+        name = self.expect(tokens.IDENTIFIER).text
+        if not self.at(*_COMPARES, "=~", "!~"):
+            raise self.unexpected()
+        return self._comparison(name, self.take().kind)
+
+    def _comparison(self, name: str, op: str) -> ast.Filter:
+        if op in _MATCHES and self.at(tokens.STRING):
+            return _matcher(name, op, self.take().text)
+        if op in ("=~", "!~"):
+            raise self.unexpected(tokens.STRING)
+        if op in ("=", "!=") and self.accept("ip"):
+            self.expect("(")
+            pattern = self.expect(tokens.STRING).text
+            self.expect(")")
+            return ast.IpFilter(name, op, pattern)
+        op = "=" if op == "==" else op
+        if token := self.accept(tokens.DURATION):
+            return ast.DurationFilter(name, op, token.value)
+        if token := self.accept(tokens.BYTES):
+            return ast.BytesFilter(name, op, token.value)
+        if self.at(tokens.NUMBER, "+", "-"):
+            return ast.NumberFilter(name, op, self.literal())
+        raise self.unexpected()
+
+
+def _matcher(name: str, op: str, value: str) -> ast.Matcher:
+    if op in ("=~", "!~") and (message := checks.regexp_problem(value)):
+        raise parse_error(message)
+    return ast.Matcher(name, op, value)
