@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable
 
 from kelp.server.query.logql import expressions as ast
@@ -21,6 +22,9 @@ _PLAIN_RANGE_OPS = frozenset(
 )
 _NEVER_UNWRAPPED = frozenset({"bytes_over_time", "bytes_rate", "count_over_time"})
 _RANKED = frozenset({"topk", "bottomk", "approx_topk"})
+
+# An escaped character, or a group's name; RE2 takes a name that stands twice.
+_GROUP_NAME = re.compile(r"\\.|\(\?P?<(\w+)>")
 
 NO_SELECTION = (
     "queries require at least one regexp or equality matcher that does not have an "
@@ -41,11 +45,13 @@ def regexp_problem(pattern: str) -> str:
 def checked_regexp(pattern: str) -> ast.Regexp:
     """A `regexp` stage; its groups must be named, each once."""
     if message := regexp_problem(pattern):
-        if "duplicate" in message.lower() and "name" in message.lower():
-            message = f"duplicate extracted label name in {pattern!r}"
         raise parse_error(f"invalid regexp parser: {message}")
-    if not compile_regexp(pattern).groupindex:
+    names = [name for name in _GROUP_NAME.findall(pattern) if name]
+    if not names:
         raise parse_error("invalid regexp parser: at least one named capture must be supplied")
+    for name in names:
+        if names.count(name) > 1:
+            raise parse_error(f"invalid regexp parser: duplicate extracted label name '{name}'")
     return ast.Regexp(pattern)
 
 

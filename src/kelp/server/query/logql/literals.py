@@ -155,13 +155,12 @@ def _fraction(ns: int, scale: int) -> str:
     return f"{whole}.{str(rest).zfill(len(str(scale)) - 1).rstrip('0')}"
 
 
-_DECIMAL = {
-    f"{p}{b}": 1000**i for i, p in enumerate(("", "k", "m", "g", "t", "p", "e")) for b in ("", "b")
+_SIZES = {"": 1, "b": 1} | {
+    f"{prefix}{infix}{b}": base**power
+    for base, infix in ((1000, ""), (1024, "i"))
+    for power, prefix in enumerate("kmgtpe", 1)
+    for b in ("", "b")
 }
-_BINARY = {
-    f"{p}i{b}": 1024**i for i, p in enumerate(("k", "m", "g", "t", "p", "e"), 1) for b in ("", "b")
-}
-_SIZES = _DECIMAL | _BINARY
 
 
 def parse_bytes(text: str) -> int:

@@ -250,7 +250,7 @@ class Parser(StageParser, FilterParser):
         return ast.RangeAggregation(op, log_range, number, grouping)
 
     def _log_range(self) -> ast.LogRange:
-        """`query [5m]`, `query [5m] offset 1m`, `{…} [5m] offset 1m | stages`, in parentheses or not."""
+        """`query [5m] offset 1m` or `{…} [5m] offset 1m | stages`, in parentheses or not."""
         if self.at("("):
             return self._nested(self._range_in_parentheses)
         return self._range_of(self.selector())
@@ -258,7 +258,7 @@ class Parser(StageParser, FilterParser):
     def _range_in_parentheses(self) -> ast.LogRange:
         self.expect("(")
         if self.at("("):
-            inner: ast.LogRange | ast.LogQuery = self._nested(self._range_in_parentheses)
+            inner = self._nested(self._range_in_parentheses)
             self.expect(")")
             return inner
         matchers = self.selector()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _CAPTURE = re.compile(r"<([A-Za-z_][A-Za-z0-9_]*)>")
 
@@ -27,7 +28,7 @@ def _split(text: str) -> list[str]:
 
 
 def _refuse_neighbours(nodes: list[str]) -> None:
-    for one, two in zip(nodes, nodes[1:], strict=False):
+    for one, two in pairwise(nodes):
         if isinstance(one, Capture) and isinstance(two, Capture):
             raise ValueError(f"found consecutive capture '<{one}><{two}>': invalid expression")
 

@@ -113,7 +113,7 @@ class _Scanner:
 
     def _scan_one(self) -> None:
         char = self.text[self.at]
-        if char == '"' or char == "`":
+        if char in '"`':
             self._string(char)
         elif char == "[":
             self._range()
