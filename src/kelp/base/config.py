@@ -157,7 +157,7 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, _Value]:
     try:
         root = compose(path.read_bytes())
     except OSError as e:
-        raise ConfigProblemsError([f"cannot read the configuration: {e}"]) from e
+        raise ConfigProblemsError([f"cannot read the configuration {path}: {e.strerror}"]) from e
     except WrongValueError as e:
         raise ConfigProblemsError([f"{_at(path, e.mark)}: {e}"]) from e
     values = {}
