@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
+
+from kelp.model.loss import Loss, SourceFile
+from kelp.model.stream import Stream
 
 
 class Engine(Protocol):
@@ -20,18 +23,67 @@ class Engine(Protocol):
         settings: Mapping[str, Any] | None = None,
         query_id: str = "",
     ) -> pa.Table:
-        """Run a SELECT with `{name:Type}` parameters bound; raises EngineError."""
+        """Run a SELECT with `{name:Type}` parameters bound; raises EngineError.
+
+        Columns of type String (also within Map, Array and LowCardinality) come as pa.binary, for
+        what is stored need not be UTF-8. Parameters are str, int, float, or lists and dicts of
+        them; arbitrary bytes go into the text, through `Dialect`. `settings` become a SETTINGS
+        clause: `sql` must have none of its own.
+        """
 
     def cancel(self, query_id: str) -> None:
         """Stop the query with that id; does nothing where there is none."""
 
 
 class EngineError(Exception):
-    """The engine refused or failed; `code` is ClickHouse's error code, 0 where it gave none."""
+    """The engine refused or failed; `code` is ClickHouse's error code.
+
+    0 where it gave none: the engine was not reached, or went away.
+    """
 
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class RefusedError(EngineError):
+    """The engine will never take this data, however often it is offered."""
+
+
+class Dialect(Protocol):
+    """What the store knows about asking itself: conditions that its indexes answer."""
+
+    def contains(self, column: str, needle: bytes) -> str:
+        """An SQL condition that holds exactly where the bytes of `column` contain `needle`.
+
+        `column` is an SQL expression of type String; indexes help where it is `body`.
+        """
+
+
+@dataclass(frozen=True)
+class Received:
+    """What one sender of one tenant sent as a whole: a segment, or a push of another protocol."""
+
+    tenant: str
+    agent_id: str  # empty: no agent of ours, `seq` then says nothing
+    seq: int
+    batches: Sequence[pa.RecordBatch]  # of RECORD_SCHEMA; stream ids are those of the tenant
+    streams: Sequence[Stream]  # of the tenant: each stream_id of `batches` is among them
+    files: Sequence[SourceFile] = ()
+    losses: Sequence[Loss] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """What goes into the store as one insert.
+
+    The same name must always stand for the same content: the store drops a group whose name it
+    has seen, which is how a repeat after a crash does no harm.
+    """
+
+    name: str
+    created_ns: int  # the server's time when the group was put together
+    parts: Sequence[Received]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""Opens what `store.url` names: an embedded store, a server, or a cluster."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kelp.base.errors import ConfigError
+from kelp.base.settings import Settings
+from kelp.server.store.embedded import EmbeddedDatabase
+from kelp.server.store.engine_config import EngineConfig, read_key
+from kelp.server.store.lock import StoreLock
+from kelp.server.store.remote import RemoteDatabase
+from kelp.server.store.schema import Layout, check_encryption, migrate
+from kelp.server.store.store import Store
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store and bring its tables up to date.
+
+    A server that cannot be reached is no error: the tables are made when it can be.
+    Raises ConfigError, KelpError (in use, made by a newer release, encrypted otherwise) and
+    EngineError.
+    """
+    url = store_url(settings)
+    scheme = urlsplit(url).scheme
+    if scheme == "chdb":
+        return _open_embedded(settings, directory_of(url))
+    if scheme in ("http", "https"):
+        return _open_remote(settings, url)
+    raise ConfigError(
+        f"store.url: expected chdb:///path, http://host:port or https://host:port; got {url!r}"
+    )
+
+
+def store_url(settings: Settings) -> str:
+    """`store.url`, or that of the embedded store in the data directory where it is empty."""
+    return settings.store.url or f"chdb://{Path(settings.data_dir).absolute() / 'store'}"
+
+
+def directory_of(url: str) -> Path:
+    """The directory of an embedded store; raises ConfigError."""
+    host, path = url.removeprefix("chdb://").partition("/")[::2]
+    if host or not path or "?" in path:
+        raise ConfigError(f"store.url: expected chdb:///path, absolute, without '?'; got {url!r}")
+    return Path("/" + path)
+
+
+def encryption_key(settings: Settings) -> str:
+    """The key of the embedded store, 32 hex digits; empty where it is not encrypted."""
+    file = settings.store.encryption_key_file
+    return read_key(Path(file)) if file else ""
+
+
+def _open_embedded(settings: Settings, directory: Path) -> Store:
+    if settings.store.cluster:
+        raise ConfigError(
+            f"store.cluster: expected none with the embedded store; got {settings.store.cluster!r}"
+        )
+    key = encryption_key(settings)
+    with ExitStack() as opened:
+        opened.callback(StoreLock(directory).close)
+        database = EmbeddedDatabase(EngineConfig(directory, key))
+        opened.callback(database.close)
+        layout = Layout(encrypted=bool(key))
+        check_encryption(database, layout)
+        migrate(database, layout)
+        return Store(database, layout, opened.pop_all(), migrated=True)
+
+
+def _open_remote(settings: Settings, url: str) -> Store:
+    if settings.store.encryption_key_file:
+        raise ConfigError(
+            "store.encryption_key_file: expected none with a ClickHouse server; encrypt its disks "
+            "in its own configuration"
+        )
+    database = RemoteDatabase(url, settings.store.cluster)
+    opened = ExitStack()
+    opened.callback(database.close)
+    return Store(database, Layout(cluster=settings.store.cluster), opened)

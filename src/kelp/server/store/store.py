@@ -1,0 +1,50 @@
+"""The store's front: what the server's other stages and app.py have of it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from kelp.server.ports import Dialect, Engine, Group
+from kelp.server.store.database import Database
+from kelp.server.store.known import KnownStreams
+from kelp.server.store.needle import NeedleDialect
+from kelp.server.store.schema import Layout, migrate
+from kelp.server.store.writing import Writer
+
+
+class Store:
+    """Tables in an engine; `opening.open_store` makes one. `opened` is unwound by close."""
+
+    def __init__(
+        self, database: Database, layout: Layout, opened: ExitStack, *, migrated: bool = False
+    ) -> None:
+        self._database = database
+        self._layout = layout
+        self._opened = opened
+        self._writer = Writer(database, KnownStreams())
+        self._migrated = migrated
+
+    @property
+    def engine(self) -> Engine:
+        """For questions; may be asked by several threads at once."""
+        return self._database
+
+    @property
+    def dialect(self) -> Dialect:
+        """How to ask so that the indexes help."""
+        return NeedleDialect()
+
+    def prepare(self) -> None:
+        """Make the tables or bring them up to date, once. Raises KelpError or EngineError."""
+        if not self._migrated:
+            migrate(self._database, self._layout)
+            self._migrated = True
+
+    def insert(self, group: Group) -> None:
+        """See Writer.insert; for one thread at a time. Prepares first where that has not been."""
+        self.prepare()
+        self._writer.insert(group)
+
+    def close(self) -> None:
+        """Close the engine; what was inserted is on disk."""
+        self._opened.close()
