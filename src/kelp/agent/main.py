@@ -1,0 +1,273 @@
+"""The agent as a process: put together from Settings, run, told to reload, stopped.
+
+The thread that calls `run` reads and writes the spool; one thread ships; one answers HTTP.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from kelp import __version__
+from kelp.agent.assemble import CriAssembler
+from kelp.agent.collect import PodLogCollector
+from kelp.agent.enrich import Enricher
+from kelp.agent.http import AgentServer
+from kelp.agent.memory import stay_small
+from kelp.agent.parse import detect_severity
+from kelp.agent.pipeline import Pace, Pipeline, Stages
+from kelp.agent.reload import compare, with_live_keys
+from kelp.agent.segmenter import Segmenter
+from kelp.agent.ship import Client, Shipper
+from kelp.agent.spool import Disk, Spool, SpoolError, Vault
+from kelp.base.backoff import Backoff
+from kelp.base.clock import Clock, SystemClock
+from kelp.base.errors import KelpError
+from kelp.base.settings import Settings
+from kelp.base.telemetry import set_log_level
+
+_log = logging.getLogger(__name__)
+
+# When a server that cannot be reached makes the agent unready: longer than a server's restart.
+UNREADY_AFTER_S = 60.0
+# When a reading loop that does not come round makes it unhealthy: longer than a slow disk's sync.
+UNHEALTHY_AFTER_S = 120.0
+
+# Of the five seconds that a stop may take.
+_DRAIN_S = 2.0
+_STOP_SHIPPING_S = 1.0
+
+
+class Agent:
+    """One agent; `run` once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[], Settings] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`load` reads the settings again, for `reload`; raises KelpError where it cannot."""
+        self._settings = settings
+        self._load = load or (lambda: settings)
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
+        self._reload_wanted = threading.Event()
+        self._reload_lock = threading.Lock()
+        self._parts: _Parts | None = None
+        self.registry = _registry()
+
+    def run(self) -> None:
+        """Collect until `stop`; raises KelpError where the agent cannot start."""
+        server = AgentServer(self._settings.agent.listen, self)
+        server.start()
+        try:
+            spool = self._open_spool()
+            if spool is not None:
+                try:
+                    self._run_with(spool, server.address)
+                finally:
+                    spool.close()
+        finally:
+            server.stop()
+
+    def stop(self) -> None:
+        """Let `run` return, within five seconds; from any thread or a signal handler."""
+        self._stop.set()
+        if self._parts is not None:
+            self._parts.collector.wake()
+
+    def want_reload(self) -> None:
+        """Reload soon; for a signal handler, which must not do it itself."""
+        self._reload_wanted.set()
+        if self._parts is not None:
+            self._parts.collector.wake()
+
+    # What the HTTP routes ask for.
+
+    def metrics(self) -> bytes:
+        """See http.Operations."""
+        return generate_latest(self.registry)
+
+    def unhealthy(self) -> list[str]:
+        """See http.Operations."""
+        parts = self._parts
+        if parts is None:
+            return []
+        silent_s = self._clock.monotonic() - parts.pipeline.beat
+        if silent_s < UNHEALTHY_AFTER_S:
+            return []
+        return [f"the reading loop has not come round for {silent_s:.0f} s"]
+
+    def unready(self) -> list[str]:
+        """See http.Operations."""
+        parts = self._parts
+        if parts is None:
+            return ["starting"]
+        reasons = []
+        if parts.pipeline.state:
+            reasons.append(f"reading waits for the spool: {parts.pipeline.state}")
+        failing_s = parts.shipper.failing_for_s()
+        if failing_s >= UNREADY_AFTER_S:
+            reasons.append(
+                f"nothing could be delivered for {failing_s:.0f} s: {parts.shipper.last_reason}"
+            )
+        return reasons
+
+    def reload(self) -> str:
+        """See http.Operations."""
+        with self._reload_lock:
+            new = self._load()
+            difference = compare(self._settings, new)
+            if self._parts is not None:
+                self._parts.apply(new, difference.live)
+            set_log_level(new.log_level)
+            self._settings = with_live_keys(self._settings, new)
+        _log.info("settings read again", extra={"result": difference.text()})
+        return difference.text()
+
+    # The way from start to stop.
+
+    def _open_spool(self) -> Spool | None:
+        """The spool; waits while its disk is full or fails, None where the agent is stopped."""
+        spool = self._settings.agent.spool
+        vault = Vault.of_key_file(spool.encryption_key_file, spool.encrypt)
+        backoff = Backoff(0.2, 5.0, draw=lambda: 1.0)
+        while not self._stop.is_set():
+            try:
+                return Spool(
+                    self._settings.under_data_dir(spool.dir, "spool"),
+                    max_bytes=spool.max_bytes,
+                    vault=vault,
+                    disk=Disk(spool.fsync == "always"),
+                    registry=self.registry,
+                )
+            except SpoolError as e:
+                if not backoff.failures:
+                    _log.warning("the spool cannot be opened; waiting", extra={"error": str(e)})
+            self._stop.wait(backoff.next_s())
+        return None
+
+    def _run_with(self, spool: Spool, address: str) -> None:
+        parts = self._parts = _Parts(self._settings, spool, self._clock, self.registry)
+        parts.shipper.start()
+        _log.info(
+            "agent started",
+            extra={
+                "version": __version__,
+                "listen": address,
+                "pods_dir": self._settings.agent.pods_dir,
+                "server": parts.client.url,
+                "agent_id": spool.agent_id,
+                "waiting_segments": spool.waiting,
+            },
+        )
+        try:
+            self._loop(parts)
+            parts.pipeline.finish()
+            self._drain(parts)
+        finally:
+            parts.shipper.stop(_STOP_SHIPPING_S)
+            parts.collector.close()
+        _log.info("agent stopped", extra={"waiting_segments": spool.waiting})
+
+    def _loop(self, parts: _Parts) -> None:
+        while not self._stop.is_set():
+            if self._reload_wanted.is_set():
+                self._reload_wanted.clear()
+                self._reload_or_tell()
+            wait_s = parts.pipeline.step()
+            if wait_s > 0 and not self._stop.is_set():
+                parts.collector.wait(wait_s)
+
+    def _reload_or_tell(self) -> None:
+        try:
+            self.reload()
+        except KelpError as e:
+            _log.error("the old settings stay", extra={"error": str(e)})
+
+    def _drain(self, parts: _Parts) -> None:
+        """Let what waits be delivered, unless the server is away."""
+        end = self._clock.monotonic() + _DRAIN_S
+        while parts.spool.waiting > 0 and self._clock.monotonic() < end:
+            if parts.shipper.failing_for_s() > 0:
+                return
+            self._clock.sleep(0.01)
+
+
+class _Parts:
+    """A running agent's parts, made from its settings."""
+
+    def __init__(
+        self, settings: Settings, spool: Spool, clock: Clock, registry: CollectorRegistry
+    ) -> None:
+        agent = settings.agent
+        self.spool = spool
+        self._clock = clock
+        self.client = self._client(settings)
+        self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
+        assembler = CriAssembler(
+            agent.max_record_bytes, agent.partial_timeout_s, spool.checkpoints("assemble")
+        )
+        self.pipeline = Pipeline(
+            Stages(self.collector, assembler, detect_severity, Enricher().log_batch),
+            spool,
+            Segmenter(spool.agent_id, agent.node),
+            Pace(agent.spool.segment_bytes, agent.spool.flush_interval_s, agent.poll_interval_s),
+            clock,
+            registry,
+        )
+        self.shipper = Shipper(spool, self.client, agent.ship.backoff_max_s, clock, registry)
+
+    def apply(self, new: Settings, live: list[str]) -> None:
+        """Let the live keys take effect; raises ConfigError, and then none has."""
+        if any(key.startswith("agent.ship.") for key in live):
+            self.client = self._client(new)
+            self.shipper.reconfigure(self.client, new.agent.ship.backoff_max_s)
+        spool = new.agent.spool
+        self.spool.max_bytes = spool.max_bytes
+        self.pipeline.pace = Pace(
+            spool.segment_bytes, spool.flush_interval_s, self.pipeline.pace.poll_interval_s
+        )
+
+    def _client(self, settings: Settings) -> Client:
+        ship = settings.agent.ship
+        token_file = settings.under_data_dir(ship.token_file, "token")
+        return Client(ship, token_file, self.spool.agent_id)
+
+
+def _registry() -> CollectorRegistry:
+    """A registry of its own, with what every Prometheus client says of its process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def run_agent(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Run an agent as this process: signals stop and reload it; returns after a clean stop."""
+    stay_small()
+    agent = Agent(settings, load)
+
+    def on_stop(_number: int, _frame: FrameType | None) -> None:
+        agent.stop()
+
+    def on_hangup(_number: int, _frame: FrameType | None) -> None:
+        agent.want_reload()
+
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_hangup)
+    agent.run()

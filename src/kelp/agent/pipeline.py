@@ -1,0 +1,245 @@
+"""The order of the agent's stages: collect → assemble → parse → enrich → spool.
+
+This is the one place that knows it. The pipeline reads until a segment is large or old enough,
+makes it durable together with the checkpoints of what was read for it, and begins the next. While
+the spool cannot take the segment, nothing is read: the data waits in the node's own files, and the
+very same segment is tried again.
+
+Left out: what becomes of segments (ship), threads and signals (main).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+from prometheus_client import CollectorRegistry
+
+from kelp.agent.metrics import PipelineMetrics
+from kelp.agent.segmenter import Segmenter
+from kelp.agent.spool import Payload, SpoolError
+from kelp.base.backoff import Backoff
+from kelp.base.clock import Clock
+from kelp.model.batch import LogBatch
+from kelp.model.lines import Lines
+from kelp.model.loss import Loss, SourceFile
+from kelp.model.raw import RawBatch
+
+_log = logging.getLogger(__name__)
+
+Changes = dict[str, bytes | None]
+
+# How often records are looked for whose last fragment did not come.
+_EXPIRE_S = 1.0
+
+# Waits while the spool cannot take a segment.
+_RETRY_FIRST_S, _RETRY_MAX_S = 0.2, 2.0
+
+
+class Collector(Protocol):
+    """Gives raw bytes; see kelp.agent.collect."""
+
+    def poll(self) -> RawBatch | None:
+        """What grew since the last time; None where nothing did."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Until a file appears, or somebody calls wake, or the time is up."""
+
+    def changes(self) -> Changes:
+        """Checkpoints that changed since the last call."""
+
+    def source_files(self) -> list[SourceFile]:
+        """Files that changed since the last call."""
+
+    def losses(self) -> list[Loss]:
+        """Losses found since the last call."""
+
+    def backlog_bytes(self) -> int:
+        """What lies in the node's files, unread."""
+
+
+class Assembler(Protocol):
+    """Makes records of raw bytes; see kelp.agent.assemble."""
+
+    def assemble(self, raw: RawBatch) -> Lines:
+        """Records that the bytes complete; fragments are kept."""
+
+    def expire(self, now_ns: int) -> Lines | None:
+        """Records that waited too long for their last fragment."""
+
+    def changes(self) -> Changes:
+        """Checkpoints that changed since the last call."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the pipeline is made of, in order."""
+
+    collector: Collector
+    assembler: Assembler
+    severity: Callable[[pa.Array], tuple[pa.Array, pa.Array]]
+    log_batch: Callable[[Lines, tuple[pa.Array, pa.Array]], LogBatch]
+
+
+class Store(Protocol):
+    """Where segments and checkpoints become durable; see kelp.agent.spool."""
+
+    @property
+    def next_seq(self) -> int:
+        """Number of the next segment."""
+
+    def commit(
+        self, payloads: Sequence[Payload], changes: Mapping[str, Mapping[str, bytes | None]]
+    ) -> None:
+        """Both or neither; raises SpoolError, and may be called again with the same."""
+
+    def settle(self) -> None:
+        """Give back the space of what was shipped; raises SpoolError."""
+
+
+@dataclass
+class Pace:
+    """The settings that may change while the agent runs."""
+
+    segment_bytes: int
+    flush_interval_s: float
+    poll_interval_s: float
+
+
+@dataclass(frozen=True)
+class _Commit:
+    payloads: list[Payload]
+    changes: dict[str, Changes]
+
+
+class Pipeline:
+    """For one thread; `state` and `beat` may be read from any."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        store: Store,
+        segmenter: Segmenter,
+        pace: Pace,
+        clock: Clock,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._stages = stages
+        self._store = store
+        self._segmenter = segmenter
+        self.pace = pace
+        self._clock = clock
+        self._metrics = PipelineMetrics(registry)
+        self._retry = Backoff(_RETRY_FIRST_S, _RETRY_MAX_S, draw=lambda: 1.0)
+        self._commit: _Commit | None = None  # a segment that the spool could not take yet
+        self._raw_bytes = 0
+        self._flushed = self._expired = self.beat = clock.monotonic()
+        self.state = ""
+
+    def step(self) -> float:
+        """Read once, and close the segment where it is time; seconds until the next step."""
+        self.beat = self._clock.monotonic()
+        if self._commit is not None and not self._try_commit(self._commit):
+            return self._retry.next_s()
+        more = self._read()
+        self._expire()
+        until_flush_s = self._flushed + self.pace.flush_interval_s - self._clock.monotonic()
+        if self._raw_bytes >= self.pace.segment_bytes:
+            self._flush("size")
+        elif until_flush_s <= 0:
+            self._flush("age")
+            until_flush_s = self.pace.flush_interval_s
+        if self._commit is not None:
+            return self._retry.next_s()
+        return 0.0 if more else min(self.pace.poll_interval_s, max(until_flush_s, 0.001))
+
+    def finish(self) -> None:
+        """Make durable what was read; what cannot be is read again by the next agent."""
+        if self._commit is None or self._try_commit(self._commit):
+            self._flush("stop")
+        if self._commit is not None:
+            _log.warning(
+                "stopping without the last records; they are read again at the next start",
+                extra={"state": self.state},
+            )
+
+    def _read(self) -> bool:
+        """Take one batch through the stages; whether there is likely to be more at once."""
+        raw = self._stages.collector.poll()
+        self._metrics.backlog.set(self._stages.collector.backlog_bytes())
+        if raw is None:
+            return False
+        size = int((raw.ends - raw.starts).sum())
+        self._raw_bytes += size
+        self._take(self._stages.assembler.assemble(raw))
+        self._metrics.read(size)
+        return self._stages.collector.backlog_bytes() > 0
+
+    def _expire(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._expired >= _EXPIRE_S:
+            self._expired = now
+            lines = self._stages.assembler.expire(self._clock.now_ns())
+            if lines is not None:
+                self._take(lines)
+
+    def _take(self, lines: Lines) -> None:
+        batch = self._stages.log_batch(lines, self._stages.severity(lines.body))
+        self._segmenter.add(batch)
+        self._metrics.records.inc(batch.records.num_rows)
+
+    def _flush(self, reason: str) -> None:
+        """Close the segment, and make it durable with the checkpoints of now."""
+        changes = {
+            "collect": self._stages.collector.changes(),
+            "assemble": self._stages.assembler.changes(),
+        }
+        payloads = self._segmenter.close(
+            self._store.next_seq,
+            self._clock.now_ns(),
+            self._stages.collector.source_files(),
+            self._stages.collector.losses(),
+        )
+        self._raw_bytes = 0
+        self._flushed = self._clock.monotonic()
+        self._metrics.closed(reason, len(payloads))
+        if payloads or any(changes.values()):
+            self._commit = _Commit(payloads, changes)
+            self._try_commit(self._commit)
+        else:
+            self._settle()
+
+    def _try_commit(self, commit: _Commit) -> bool:
+        try:
+            self._store.commit(commit.payloads, commit.changes)
+        except SpoolError as e:
+            self._blocked(e)
+            return False
+        self._commit = None
+        self._retry.reset()
+        self._enter("")
+        return True
+
+    def _settle(self) -> None:
+        try:
+            self._store.settle()
+        except SpoolError as e:
+            # Nothing waits to be written, so reading goes on; the space comes back later.
+            _log.debug("the spool could not give back space", extra={"error": str(e)})
+
+    def _blocked(self, error: SpoolError) -> None:
+        if self.state != error.state:
+            _log.warning(
+                "reading waits, for the spool cannot take more; the data stays in the node's files",
+                extra={"state": error.state, "error": str(error)},
+            )
+        self._enter(error.state)
+
+    def _enter(self, state: str) -> None:
+        if self.state and not state:
+            _log.info("reading goes on", extra={"after": self.state})
+        self.state = state
+        self._metrics.enter(state)
