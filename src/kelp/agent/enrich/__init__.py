@@ -1,1 +1,5 @@
-"""enrich: who wrote it."""
+"""Enrich: who a record is from. Gives each its stream, and makes the batch of them."""
+
+from kelp.agent.enrich.enricher import Enricher
+
+__all__ = ["Enricher"]

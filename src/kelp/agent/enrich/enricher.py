@@ -1,0 +1,98 @@
+"""From columns to a LogBatch: stream ids, labels and marks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kelp.agent.enrich.workload import workload_of
+from kelp.model.batch import RECORD_SCHEMA, TIMESTAMP, LogBatch
+from kelp.model.lines import STREAM_NAMES, Lines
+from kelp.model.raw import Instance
+from kelp.model.stream import Stream
+
+# A stream is some 2 kB here; a node has a few hundred containers at a time.
+_MAX_STREAMS = 20_000
+
+Severity = tuple[pa.UInt8Array, pa.StringArray]
+
+
+class Enricher:
+    """Remembers the streams that it has seen, the last `max_streams` of them."""
+
+    def __init__(self, max_streams: int = _MAX_STREAMS) -> None:
+        self._max_streams = max_streams
+        self._streams: OrderedDict[tuple[str, int], Stream] = OrderedDict()
+
+    def log_batch(self, lines: Lines, severity: Severity) -> LogBatch:
+        """The batch of these records; `severity` is (numbers, texts), a value a record."""
+        ids, streams = self._identify(lines)
+        count = len(lines)
+        nothing = pa.repeat(pa.scalar("", pa.string()), count)
+        columns = [
+            pa.array(ids),
+            _timestamps(lines.timestamp),
+            _timestamps(np.full(count, lines.observed_ns, np.int64)),
+            pa.array(lines.position),
+            *severity,
+            nothing,
+            nothing,
+            lines.body,
+            _attributes(lines),
+        ]
+        return LogBatch(pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA), streams)
+
+    def _identify(self, lines: Lines) -> tuple[npt.NDArray[np.uint64], dict[int, Stream]]:
+        """(stream id of each row, the streams that occur)."""
+        names = len(STREAM_NAMES)
+        number = lines.instance.astype(np.int64) * names + lines.stream
+        occurring = np.flatnonzero(np.bincount(number, minlength=1))
+        ids = np.zeros(len(lines.instances) * names, np.uint64)
+        streams: dict[int, Stream] = {}
+        for n in occurring.tolist():
+            stream = self._stream(lines.instances[n // names], n % names)
+            ids[n] = stream.id
+            streams[stream.id] = stream
+        return ids[number], streams
+
+    def _stream(self, instance: Instance, number: int) -> Stream:
+        key = (instance.key, number)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = Stream(_labels(instance, number))
+            self._streams[key] = stream
+            if len(self._streams) > self._max_streams:
+                self._streams.popitem(last=False)
+        else:
+            self._streams.move_to_end(key)
+        return stream
+
+
+def _labels(instance: Instance, number: int) -> dict[str, str]:
+    labels = {**instance.labels, "stream": STREAM_NAMES[number]}
+    if "app" not in labels and labels.get("pod"):
+        labels["app"] = workload_of(labels["pod"], labels.get("node", ""))
+    return labels
+
+
+def _timestamps(ns: npt.NDArray[np.int64]) -> pa.TimestampArray:
+    return pa.array(ns).view(TIMESTAMP)
+
+
+def _attributes(lines: Lines) -> pa.MapArray:
+    """The marks as a column; a row without any has an empty map."""
+    counts = np.zeros(len(lines) + 1, np.int32)
+    keys: list[str] = []
+    values: list[str] = []
+    for row in sorted(lines.marks):
+        marks = lines.marks[row]
+        counts[row + 1] = len(marks)
+        keys += marks.keys()
+        values += marks.values()
+    offsets = pa.array(np.cumsum(counts, dtype=np.int32))
+    return pa.MapArray.from_arrays(
+        offsets, pa.array(keys, pa.string()), pa.array(values, pa.string())
+    )

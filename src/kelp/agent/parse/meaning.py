@@ -1,0 +1,54 @@
+"""What a word or a number that stands in the place of a severity means."""
+
+from __future__ import annotations
+
+from kelp.model.severity import DEBUG, ERROR, FATAL, INFO, NUMBER_OF_WORD, TRACE, WARN
+
+_KLOG = {b"I": INFO, b"W": WARN, b"E": ERROR, b"F": FATAL}
+_REDIS = {b".": DEBUG, b"-": INFO, b"*": INFO + 1, b"#": WARN}
+# RFC 5424, section 6.2.1: 0 emergency … 7 debug
+_SYSLOG = (FATAL, ERROR + 2, ERROR + 1, ERROR, WARN, INFO + 1, INFO, DEBUG)
+# Upper bounds (not included). pino and bunyan: 10 trace … 60 fatal; Monolog: 100 debug … 600.
+_PINO = ((10, 0), (20, TRACE), (30, DEBUG), (40, INFO), (50, WARN), (60, ERROR), (70, FATAL))
+_MONOLOG = {
+    100: DEBUG, 200: INFO, 250: INFO + 1, 300: WARN, 400: ERROR, 500: ERROR + 1, 550: ERROR + 2,
+    600: FATAL,
+}  # fmt: skip
+
+
+def word(text: bytes) -> int:
+    """A severity word in any case; 0 where it is none."""
+    return NUMBER_OF_WORD.get(text.decode("latin-1").lower(), 0)
+
+
+def json_value(text: bytes) -> int:
+    """The value of a JSON key: a word, or a number of syslog, pino, bunyan or Monolog."""
+    if not text.isdigit():
+        return word(text)
+    number = int(text)
+    if number < len(_SYSLOG):
+        return _SYSLOG[number]
+    for bound, meaning in _PINO:
+        if number < bound:
+            return meaning
+    return _MONOLOG.get(number, 0)
+
+
+def otel_value(text: bytes) -> int:
+    """The value of a severity number of OpenTelemetry, 1 … 24."""
+    return int(text) if text.isdigit() and 0 < int(text) <= 24 else 0
+
+
+def klog(text: bytes) -> int:
+    """klog's first letter."""
+    return _KLOG.get(text, 0)
+
+
+def redis(text: bytes) -> int:
+    """Redis' sign before the message."""
+    return _REDIS.get(text, 0)
+
+
+def priority(text: bytes) -> int:
+    """Syslog's priority, facility * 8 + severity."""
+    return _SYSLOG[int(text) % 8]
