@@ -46,7 +46,7 @@ def records(data):
 def tree(tmp_path_factory):
     """The pods tree after six minutes of life."""
     root = tmp_path_factory.mktemp("pods")
-    live(root, 370)
+    live(root, 350)
     return root
 
 
@@ -56,7 +56,7 @@ def test_every_byte_is_cri(tree):
     total = 0
     for path in files:
         total += len(records(content(path)))
-    assert 40 < total / 370 < 200
+    assert 40 < total / 350 < 200
 
 
 def test_there_are_several_namespaces_and_names_as_kubernetes_makes_them(tree):
