@@ -72,8 +72,9 @@ def test_files_were_rotated_and_compressed_late(tree):
     for folder in tree.glob("payments_web-0_*/proxy"):
         names = sorted(p.name for p in folder.iterdir())
         assert names[0] == "0.log"
-        assert len(names) == MAX_LOG_FILES
-        assert [n.endswith(".gz") for n in names] == [False, True, True, False]
+        assert 3 <= len(names) <= MAX_LOG_FILES
+        compressed = [n.endswith(".gz") for n in names]
+        assert compressed == [False, *[True] * (len(names) - 2), False]
 
 
 def test_crash_loops_leave_two_runs(tree):
