@@ -1,1 +1,9 @@
-"""collect: sources of bytes, and where each byte stood."""
+"""Collect: container log files to batches of raw bytes, each byte once, in the order written.
+
+The stage ends at whole lines: it knows files, rotations, positions and losses, and nothing of what
+stands in a line but the time in front of it, which it needs to say when bytes were lost.
+"""
+
+from kelp.agent.collect.collector import PodLogCollector
+
+__all__ = ["PodLogCollector"]

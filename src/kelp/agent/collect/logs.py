@@ -1,0 +1,186 @@
+"""The logs in container folders: made when a file is found, forgotten when nothing is left.
+
+A log begins where its checkpoint says, if there is one. What the checkpoints know and no folder
+shows any more is told as lost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from kelp.agent.collect.checkpoint import Checkpoint, CheckpointError, decode, encode
+from kelp.agent.collect.instancelog import InstanceLog
+from kelp.agent.collect.metrics import CollectMetrics
+from kelp.agent.collect.paths import LogName, PodFolder, make_instance, parse_log_name
+from kelp.agent.collect.reconcile import Outcome, Reconciler
+from kelp.agent.collect.tree import Container
+from kelp.base.settings import Agent
+
+_LISTINGS = 3  # a folder is listed again where a rename may have hidden a name from the first
+
+_log = logging.getLogger(__name__)
+
+
+class Logs:
+    """Every known log, by container folder and restart.
+
+    `forgotten` holds the checkpoints to delete (None) of logs that are no more; whoever commits
+    takes them out.
+    """
+
+    def __init__(
+        self,
+        settings: Agent,
+        checkpoints: Mapping[str, bytes],
+        reconciler: Reconciler,
+        metrics: CollectMetrics,
+    ) -> None:
+        self._settings = settings
+        self._reconciler = reconciler
+        self._metrics = metrics
+        self._by_folder: dict[Container, dict[str, InstanceLog]] = {}
+        self.forgotten: dict[str, bytes | None] = {}
+        self._waiting: dict[str, dict[str, bytes]] = defaultdict(dict)
+        for key, data in checkpoints.items():
+            container, _, restart = key.rpartition("/")
+            self._waiting[container][restart] = data
+
+    def known_files(self) -> int:
+        """How many files are known."""
+        return sum(len(log.files) for logs in self._by_folder.values() for log in logs.values())
+
+    def reconcile(self, container: Container) -> tuple[list[InstanceLog], Outcome]:
+        """Bring the logs of a folder in line with its files: all of them, forgotten ones too."""
+        for listing in range(_LISTINGS):
+            names = _names_of(container)
+            if names is None:
+                return [], Outcome.UNSETTLED
+            logs = self._logs_of(container, names)
+            outcomes = self._reconcile_all(container, logs, names, final=listing == _LISTINGS - 1)
+            if Outcome.RACED not in outcomes:
+                break
+        assert names is not None
+        touched = list(logs.values())
+        for log in touched:
+            if not log.files and not names.get(log.restart):
+                self._forget(container, log)
+        unsettled = Outcome.UNSETTLED in outcomes and bool(logs)
+        return touched, Outcome.UNSETTLED if unsettled else Outcome.SETTLED
+
+    def _reconcile_all(
+        self,
+        container: Container,
+        logs: Mapping[str, InstanceLog],
+        names: Mapping[str, list[LogName]],
+        *,
+        final: bool,
+    ) -> set[Outcome]:
+        newest = max((int(r) for r in names), default=0)
+        outcomes = set()
+        for restart, log in logs.items():
+            log.over = int(restart) < newest
+            log.folder_gone = container.gone
+            outcomes.add(self._reconciler.reconcile(log, names.get(restart, []), final=final))
+        return outcomes
+
+    def _logs_of(
+        self, container: Container, names: Mapping[str, list[LogName]]
+    ) -> dict[str, InstanceLog]:
+        logs = self._by_folder.setdefault(container, {})
+        stored = self._waiting.pop(_key_of(container), {})
+        for restart in sorted(names.keys() | stored.keys(), key=int):
+            if restart not in logs:
+                logs[restart] = log = self._make(container.path, container.pod, restart)
+                self._restore(log, stored.get(restart))
+                self.forgotten.pop(log.instance.key, None)
+        return logs
+
+    def _make(self, folder: Path, pod: PodFolder, restart: str) -> InstanceLog:
+        filename = str(folder / f"{restart}.log")
+        settings = self._settings
+        instance = make_instance(
+            pod, folder.name, restart, filename, node=settings.node, cluster=settings.cluster
+        )
+        return InstanceLog(instance, folder, restart)
+
+    def _restore(self, log: InstanceLog, data: bytes | None) -> bool:
+        """Whether the checkpoint tells of files, rather than of a position alone."""
+        if data is None:
+            return False
+        try:
+            checkpoint = decode(data)
+            log.restore(checkpoint)
+            return bool(log.files)
+        except CheckpointError as e:
+            self._metrics.bad_checkpoints.inc()
+            _log.error(
+                "a log is read again from its oldest file, for its checkpoint cannot be used",
+                extra={"log": log.instance.key, "error": e},
+            )
+            return True
+
+    def _forget(self, container: Container, log: InstanceLog) -> None:
+        logs = self._by_folder.get(container, {})
+        if logs.pop(log.restart, None) is None:
+            return
+        if not logs:
+            del self._by_folder[container]
+        tombstone = _tombstone(container.pod, log)
+        self.forgotten[log.instance.key] = tombstone
+        if tombstone is not None:
+            self._waiting[_key_of(container)][log.restart] = tombstone
+
+    def vanished(self, root: Path) -> list[InstanceLog]:
+        """Logs that are known by their checkpoints alone: their folders are gone.
+
+        To be called when the whole tree was read. They come out forgotten, with all that was not
+        read of them lost.
+        """
+        gone = []
+        for key, stored in list(self._waiting.items()):
+            parts = key.split("/")
+            if len(parts) != 4:
+                continue
+            pod = PodFolder(*parts[:3])
+            folder = root / "_".join(parts[:3]) / parts[3]
+            if folder.exists():
+                continue
+            for restart, data in list(stored.items()):
+                log = self._make(folder, pod, restart)
+                if not self._restore(log, data):
+                    continue  # a tombstone
+                del stored[restart]
+                log.folder_gone = True
+                self._reconciler.reconcile(log, [], final=True)
+                self.forgotten[log.instance.key] = _tombstone(pod, log)
+                gone.append(log)
+        return gone
+
+
+def _tombstone(pod: PodFolder, log: InstanceLog) -> bytes | None:
+    """What is kept of a log that is gone: of a static pod the position, for its name comes again.
+
+    Positions of one instance must never repeat, and a static pod that is removed and added again
+    has the same uid, and its restarts count from 0 again.
+    """
+    return encode(Checkpoint(next_base=log.next_base)) if pod.static else None
+
+
+def _key_of(container: Container) -> str:
+    pod = container.pod
+    return "/".join((pod.namespace, pod.pod, pod.uid, container.path.name))
+
+
+def _names_of(container: Container) -> dict[str, list[LogName]] | None:
+    listed = [] if container.gone else container.names()
+    if listed is None:
+        return None
+    names: dict[str, list[LogName]] = defaultdict(list)
+    for text in listed:
+        name = parse_log_name(text)
+        if name is not None:
+            names[name.restart].append(name)
+    return names

@@ -1,0 +1,142 @@
+"""Which container folders there are, and which of them changed.
+
+The tree is pods folder / pod / container. inotify says where names changed; the periodic scan says
+it too, for folders that inotify cannot see, and is cheap because a folder whose modification time
+has not changed is not read again. Symlinked folders are followed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from kelp.agent.collect.metrics import CollectMetrics
+from kelp.agent.collect.paths import PodFolder, parse_pod_folder
+
+RECENT_NS = 2_000_000_000
+"""A folder changed so lately is read again at the next scan: a further change within one tick of
+the file system's clock would leave its modification time as it is."""
+
+_log = logging.getLogger(__name__)
+
+
+class Folder:
+    """A folder of the tree, and what was known of it when it was last read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.watched = False
+        self.gone = False
+        self._seen: tuple[int, int, int] | None = None
+
+    def changed(self, now_ns: int) -> bool:
+        """Whether names may have changed since the last call, by the folder's own times.
+
+        Notes in passing whether the folder is gone, or is another one under the same name, whose
+        watch has to be set anew.
+        """
+        try:
+            status = self.path.stat()
+        except OSError:
+            self.gone = True
+            return True
+        seen = (status.st_dev, status.st_ino, status.st_mtime_ns)
+        if self._seen is not None and self._seen[:2] != seen[:2]:
+            self.watched = False
+        unchanged = seen == self._seen and not self.gone
+        self.gone = False
+        self._seen = seen
+        if now_ns - status.st_mtime_ns < RECENT_NS:
+            self._seen = (*seen[:2], -1)
+        return not unchanged
+
+    def names(self) -> list[str] | None:
+        """Names in the folder, none where it is gone; None where it cannot be read."""
+        try:
+            names = os.listdir(self.path)  # noqa: PTH208 (Path.iterdir makes a Path of each name)
+        except (FileNotFoundError, NotADirectoryError):
+            self.gone = True
+            return []
+        except OSError as e:
+            _log.warning("cannot read a folder", extra={"path": self.path, "error": e})
+            return None
+        self.gone = False
+        return names
+
+
+class Container(Folder):
+    """A container's folder."""
+
+    def __init__(self, path: Path, pod: PodFolder) -> None:
+        super().__init__(path)
+        self.pod = pod
+
+
+class Pod(Folder):
+    """A pod's folder."""
+
+    def __init__(self, path: Path, identity: PodFolder) -> None:
+        super().__init__(path)
+        self.identity = identity
+        self.containers: dict[str, Container] = {}
+
+
+class Tree:
+    """The folders under the pods folder."""
+
+    def __init__(self, root: Path, metrics: CollectMetrics) -> None:
+        self.root = Folder(root)
+        self.pods: dict[str, Pod] = {}
+        self._metrics = metrics
+        self._ignored: set[str] = set()
+
+    def read_root(self) -> list[Pod]:
+        """Pods that are new or gone; a gone one is forgotten here."""
+        listed = self.root.names()
+        if listed is None or self.root.gone:
+            return []  # an unmounted pods folder says nothing of its pods
+        names = set(listed)
+        gone = [p for n, p in self.pods.items() if n not in names]
+        for pod in gone:
+            pod.gone = True
+            del self.pods[pod.path.name]
+        new = [self._new_pod(n) for n in sorted(names) if n not in self.pods]
+        self._ignored &= names
+        return gone + [p for p in new if p is not None]
+
+    def _new_pod(self, name: str) -> Pod | None:
+        path = self.root.path / name
+        if name in self._ignored:
+            return None
+        identity = parse_pod_folder(name)
+        if identity is None or not path.is_dir():
+            self._ignored.add(name)
+            self._ignore(path)
+            return None
+        pod = self.pods[name] = Pod(path, identity)
+        return pod
+
+    def _ignore(self, path: Path) -> None:
+        self._metrics.ignored.labels("pod_folder").inc()
+        _log.warning(
+            "ignored: expected a folder NAMESPACE_POD_UID",
+            extra={"path": str(path).encode("ascii", "backslashreplace").decode()},
+        )
+
+    def read_pod(self, pod: Pod) -> list[Container]:
+        """Containers that are new or gone; a gone one is forgotten here."""
+        listed = [] if pod.gone else pod.names()
+        if listed is None:
+            return []
+        names = set(listed)
+        gone = [c for n, c in pod.containers.items() if n not in names]
+        for container in gone:
+            container.gone = True
+            del pod.containers[container.path.name]
+        new = []
+        for name in sorted(names - pod.containers.keys()):
+            if name.isascii() and (pod.path / name).is_dir():
+                container = pod.containers[name] = Container(pod.path / name, pod.identity)
+                new.append(container)
+        return gone + new
