@@ -11,13 +11,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-    generate_latest,
-)
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from kelp import __version__
 from kelp.agent.assemble import CriAssembler
@@ -66,7 +60,7 @@ class Agent:
         self._reload_wanted = threading.Event()
         self._reload_lock = threading.Lock()
         self._parts: _Parts | None = None
-        self.registry = _registry()
+        self.registry = CollectorRegistry()
 
     def run(self) -> None:
         """Collect until `stop`; raises KelpError where the agent cannot start."""
@@ -98,7 +92,8 @@ class Agent:
 
     def metrics(self) -> bytes:
         """See http.Operations."""
-        return generate_latest(self.registry)
+        # Some parts count in the library's own registry, which also describes the process.
+        return generate_latest(self.registry) + generate_latest(REGISTRY)
 
     def unhealthy(self) -> list[str]:
         """See http.Operations."""
@@ -188,8 +183,10 @@ class Agent:
                 self._reload_wanted.clear()
                 self._reload_or_tell()
             wait_s = parts.pipeline.step()
-            if wait_s > 0 and not self._stop.is_set():
+            if parts.pipeline.idle:
                 parts.collector.wait(wait_s)
+            else:
+                self._stop.wait(wait_s)
 
     def _reload_or_tell(self) -> None:
         try:
@@ -245,15 +242,6 @@ class _Parts:
         ship = settings.agent.ship
         token_file = settings.under_data_dir(ship.token_file, "token")
         return Client(ship, token_file, self.spool.agent_id)
-
-
-def _registry() -> CollectorRegistry:
-    """A registry of its own, with what every Prometheus client says of its process."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry
 
 
 def run_agent(settings: Settings, load: Callable[[], Settings]) -> None:

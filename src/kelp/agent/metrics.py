@@ -11,13 +11,7 @@ class PipelineMetrics:
     """Registered once an agent."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._bytes = Counter(
-            "kelp_agent_read_bytes", "Bytes read from log files, uncompressed", registry=registry
-        )
         self.records = Counter("kelp_agent_records", "Records made of them", registry=registry)
-        self.backlog = Gauge(
-            "kelp_agent_backlog_bytes", "Bytes known to lie unread in the files", registry=registry
-        )
         self._segments = Counter(
             "kelp_agent_segments_closed",
             "Segments closed, by the reason: size, age, stop",
@@ -31,10 +25,6 @@ class PipelineMetrics:
             registry=registry,
         )
         self.enter("")
-
-    def read(self, size: int) -> None:
-        """Count one batch of raw bytes."""
-        self._bytes.inc(size)
 
     def closed(self, reason: str, count: int) -> None:
         """Count closed segments."""

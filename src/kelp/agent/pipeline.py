@@ -35,6 +35,10 @@ Changes = dict[str, bytes | None]
 # How often records are looked for whose last fragment did not come.
 _EXPIRE_S = 1.0
 
+# While less than this lies in the files, reading waits for `poll_interval_s`: a batch has its price,
+# however small it is.
+_WORTH_READING = 256 << 10
+
 # Waits while the spool cannot take a segment.
 _RETRY_FIRST_S, _RETRY_MAX_S = 0.2, 2.0
 
@@ -45,8 +49,8 @@ class Collector(Protocol):
     def poll(self) -> RawBatch | None:
         """What grew since the last time; None where nothing did."""
 
-    def wait(self, timeout_s: float) -> None:
-        """Until a file appears, or somebody calls wake, or the time is up."""
+    def discover(self) -> None:
+        """Find new files and hold on to them, without reading."""
 
     def changes(self) -> Changes:
         """Checkpoints that changed since the last call."""
@@ -138,11 +142,14 @@ class Pipeline:
         self._raw_bytes = 0
         self._flushed = self._expired = self.beat = clock.monotonic()
         self.state = ""
+        self.idle = False  # the last read found nothing
 
     def step(self) -> float:
         """Read once, and close the segment where it is time; seconds until the next step."""
         self.beat = self._clock.monotonic()
         if self._commit is not None and not self._try_commit(self._commit):
+            # What is rotated away and deleted meanwhile must be open by then.
+            self._stages.collector.discover()
             return self._retry.next_s()
         more = self._read()
         self._expire()
@@ -169,14 +176,12 @@ class Pipeline:
     def _read(self) -> bool:
         """Take one batch through the stages; whether there is likely to be more at once."""
         raw = self._stages.collector.poll()
-        self._metrics.backlog.set(self._stages.collector.backlog_bytes())
+        self.idle = raw is None
         if raw is None:
             return False
-        size = int((raw.ends - raw.starts).sum())
-        self._raw_bytes += size
+        self._raw_bytes += int((raw.ends - raw.starts).sum())
         self._take(self._stages.assembler.assemble(raw))
-        self._metrics.read(size)
-        return self._stages.collector.backlog_bytes() > 0
+        return self._stages.collector.backlog_bytes() >= _WORTH_READING
 
     def _expire(self) -> None:
         now = self._clock.monotonic()

@@ -149,19 +149,16 @@ class Spool:
         Raises SpoolError (full, disk full, disk failed): nothing has changed then, and the same
         call may be made again.
         """
-        with self._metrics.commit_seconds.time(), _disk_errors():
-            first = self.next_seq
-            stored = [
-                self._vault.put_segment(p.data, self.agent_id, first + i)
-                for i, p in enumerate(payloads)
-            ]
-            self._make_room(sum(map(_blocks, map(len, stored))))
-            entries = [self._write(first + i, d, payloads[i]) for i, d in enumerate(stored)]
-            if entries:
-                self._disk.sync(self._folders.segments)
-            self._commit(entries, list(self._sealed(changes)))
+        with self._metrics.commit_seconds.time():
+            try:
+                self._add(payloads, changes)
+            except DiskFullError:
+                if not self._done:
+                    raise
+                self.settle()
+                self._add(payloads, changes)
         with self._changed:
-            self._waiting += len(entries)
+            self._waiting += len(payloads)
             self._changed.notify_all()
         self._report()
 
@@ -214,6 +211,21 @@ class Spool:
             self._changed.notify_all()
 
     # Committing.
+
+    def _add(
+        self, payloads: Sequence[Payload], changes: Mapping[str, Mapping[str, bytes | None]]
+    ) -> None:
+        first = self.next_seq
+        stored = [
+            self._vault.put_segment(p.data, self.agent_id, first + i)
+            for i, p in enumerate(payloads)
+        ]
+        with _disk_errors():
+            self._make_room(sum(map(_blocks, map(len, stored))))
+            entries = [self._write(first + i, d, payloads[i]) for i, d in enumerate(stored)]
+            if entries:
+                self._disk.sync(self._folders.segments)
+            self._commit(entries, list(self._sealed(changes)))
 
     def _make_room(self, needed: int) -> None:
         if self._used + needed <= self.max_bytes:
