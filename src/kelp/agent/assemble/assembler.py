@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kelp.agent.assemble import metrics
 from kelp.agent.assemble.cri import parse_heads
-from kelp.agent.assemble.draft import Draft
+from kelp.agent.assemble.draft import DOCKER, Draft
 from kelp.agent.assemble.foreign import ATTR_TIMESTAMP_TEXT, Foreign, read_foreign
 from kelp.agent.assemble.join import join
 from kelp.agent.assemble.partials import Partials, Pending
@@ -119,7 +119,8 @@ def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> None:
             marks |= {ATTR_MALFORMED: line.format, ATTR_TIMESTAMP_TEXT: text}
         malformed[line.format] += ATTR_MALFORMED in marks
         draft.timestamp[row] = time if good else observed_ns
-        draft.stream[row], draft.partial[row] = line.stream, line.partial
+        draft.lane[row] = line.stream + (DOCKER if line.format == "docker" else 0)
+        draft.partial[row] = line.partial
         draft.own[row] = line.body
         draft.mark(row, marks)
     for name, count in malformed.items():

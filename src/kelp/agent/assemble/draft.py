@@ -16,18 +16,24 @@ from kelp.agent.assemble.cri import Heads
 from kelp.agent.assemble.split import Spans
 from kelp.base.gather import Places, slices
 
+# Lanes of one instance: a stream (0, 1, 2), with this set for Docker's own format, so that a file
+# of both (a node that changed its runtime) joins each with its own.
+DOCKER = 4
+LANES = 8
+
 
 @dataclass
 class Draft:
     """Rows are the lines of a batch. `dropped` ones went into another row, or wait for their rest.
 
-    `own` has the bodies that are not data[body:stop].
+    `lane` is what fragments are joined within: the stream, plus DOCKER where the line is one of
+    Docker's. `own` has the bodies that are not data[body:stop].
     """
 
     spans: Spans
     timestamp: npt.NDArray[np.int64]
     position: npt.NDArray[np.uint64]
-    stream: npt.NDArray[np.uint8]
+    lane: npt.NDArray[np.uint8]
     partial: npt.NDArray[np.bool_]
     body: Places
     dropped: npt.NDArray[np.bool_]
@@ -48,6 +54,11 @@ class Draft:
         if mine is not None:
             return mine
         return self.spans.data[self.body[row] : self.spans.stop[row]].tobytes()
+
+    @property
+    def stream(self) -> npt.NDArray[np.uint8]:
+        """(n,) the stream of each row."""
+        return self.lane & np.uint8(DOCKER - 1)
 
     def mark(self, row: int, marks: dict[str, str]) -> None:
         """Set attributes of a row."""

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from kelp.agent.assemble import metrics
-from kelp.agent.assemble.draft import Draft
+from kelp.agent.assemble.draft import DOCKER, LANES, Draft
 from kelp.agent.assemble.partials import Lane, Partials, Pending
 from kelp.base.gather import Places
 from kelp.model.raw import Instance, RawBatch
-
-_STREAMS = 4  # per instance, in the number of a lane; a power of two beside the three that exist
 
 
 class _Lanes:
@@ -28,16 +26,16 @@ class _Lanes:
         numbers: dict[str, int] = {}
         of_piece = np.empty(len(instances), np.int64)
         for piece, instance in enumerate(instances):
-            of_piece[piece] = numbers.setdefault(instance.key, len(numbers)) * _STREAMS
+            of_piece[piece] = numbers.setdefault(instance.key, len(numbers)) * LANES
             self.instances.setdefault(instance.key, instance)
         self.of_piece = of_piece
         self.keys = list(numbers)
 
     def lane(self, number: int) -> Lane:
-        return self.keys[number // _STREAMS], number % _STREAMS
+        return self.keys[number // LANES], number % LANES
 
     def __len__(self) -> int:
-        return len(self.keys) * _STREAMS
+        return len(self.keys) * LANES
 
 
 def join(draft: Draft, raw: RawBatch, partials: Partials) -> None:
@@ -45,7 +43,7 @@ def join(draft: Draft, raw: RawBatch, partials: Partials) -> None:
     if not (partials or bool(draft.partial.any())):
         return
     lanes = _Lanes(raw.instances)
-    number = lanes.of_piece[draft.spans.piece] + draft.stream
+    number = lanes.of_piece[draft.spans.piece] + draft.lane
     wanted = np.zeros(len(lanes), np.bool_)
     wanted[number[draft.partial]] = True
     for i in range(len(lanes)):
@@ -80,7 +78,8 @@ def _join_run(draft: Draft, raw: RawBatch, partials: Partials, lane: Lane, run: 
     if pending is None:
         row = int(run[0])
         instance = raw.instances[int(draft.spans.piece[row])]
-        pending = Pending(instance, lane[1], int(draft.timestamp[row]), int(draft.position[row]))
+        stream = lane[1] % DOCKER
+        pending = Pending(instance, stream, int(draft.timestamp[row]), int(draft.position[row]))
         partials.extend(lane, pending)
     before = pending.size
     for row in run.tolist():

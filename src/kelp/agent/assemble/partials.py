@@ -19,21 +19,25 @@ from kelp.model.raw import Instance
 
 log = logging.getLogger(__name__)
 
-Lane = tuple[str, int]  # key of the instance, stream: fragments are joined within one
+Lane = tuple[str, int]  # key of the instance, its lane (see Draft)
+
+# However low the limit of a record is set, so many bytes may wait for their rest.
+_LEAST_BUDGET = 64 << 20
 
 
 class _Saved(msgspec.Struct, array_like=True):
     """One checkpoint: the fragments of one record that came between two commits."""
 
     instance: str
+    lane: int
     stream: int
     number: int
     timestamp: int
     position: int
     missing: int
     data: bytes
-    labels: dict[str, str] = {}  # in the first one only, as are marks
     marks: dict[str, str] = {}
+    labels: dict[str, str] = {}  # in the first one only
 
 
 @dataclass
@@ -70,11 +74,11 @@ class Pending:
 
 
 class Partials:
-    """All records in the making, bounded by `budget` bytes."""
+    """All records in the making; beyond `budget` bytes the oldest are given out unfinished."""
 
     def __init__(self, limit: int, checkpoints: Mapping[str, bytes]) -> None:
         self.limit = limit
-        self.budget = 4 * limit
+        self.budget = max(_LEAST_BUDGET, 4 * limit)
         self.size = 0
         self._pending: dict[Lane, Pending] = {}
         self._changed: set[Lane] = set()
@@ -135,10 +139,6 @@ class Partials:
             excess -= pending.size
         return self._take_all(lanes)
 
-    def of_instance(self, key: str) -> list[Pending]:
-        """The records of both streams of an instance; each is taken."""
-        return self._take_all([(key, s) for s in range(3) if (key, s) in self._pending])
-
     def changes(self) -> dict[str, bytes | None]:
         """Checkpoints to write (bytes) and to delete (None) since the last call."""
         out: dict[str, bytes | None] = dict.fromkeys(self._removed)
@@ -162,16 +162,16 @@ class Partials:
 
     def _load(self, checkpoints: Mapping[str, bytes]) -> None:
         for saved in sorted(_decode(checkpoints), key=lambda s: s.number):
-            lane = (saved.instance, saved.stream)
+            lane = (saved.instance, saved.lane)
             pending = self._pending.get(lane)
             if pending is None:
                 instance = Instance(saved.instance, saved.labels)
                 pending = Pending(instance, saved.stream, saved.timestamp, saved.position)
-                pending.marks = saved.marks
                 self._pending[lane] = pending
             pending.chunks.append(saved.data)
             pending.size += len(saved.data)
             pending.missing = saved.missing
+            pending.marks |= saved.marks
             pending.saved_chunks = len(pending.chunks)
             pending.checkpoints = saved.number + 1
             self.size += len(saved.data)
@@ -185,14 +185,15 @@ def _encode(lane: Lane, pending: Pending) -> bytes:
     first = pending.checkpoints == 0
     saved = _Saved(
         instance=lane[0],
-        stream=lane[1],
+        lane=lane[1],
+        stream=pending.stream,
         number=pending.checkpoints,
         timestamp=pending.timestamp,
         position=pending.position,
         missing=pending.missing,
         data=b"".join(pending.chunks[pending.saved_chunks :]),
+        marks=pending.marks,
         labels=pending.instance.labels if first else {},
-        marks=pending.marks if first else {},
     )
     return msgspec.msgpack.encode(saved)
 

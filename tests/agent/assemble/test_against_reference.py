@@ -1,0 +1,134 @@
+"""The assembler equals the reference on arbitrary lines, batch borders and restarts."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kelp.agent.assemble import CriAssembler
+from tests.agent.assemble.batches import OBSERVED_NS, Piece, raw_batch, records
+from tests.agent.assemble.reference import Record, ReferenceAssembler
+
+TIMEOUT_S = 60.0
+FULL = b"2026-11-20T10:11:12.123456789Z"
+KEYS = ["a/1/app/0", "a/1/app/1", "b/2/web/0"]
+
+no_newline = st.binary(max_size=60).map(lambda b: b.replace(b"\n", b""))
+two = st.integers(0, 99).map(lambda n: b"%02d" % n)
+fraction = st.text("0123456789", max_size=11).map(lambda d: b"." + d.encode() if d else b"")
+zone = st.one_of(
+    st.sampled_from([b"Z", b"z", b"", b"+02:00", b"-11:30", b"+00:00", b"+24:00", b"+1:00"]),
+)
+
+
+@st.composite
+def time_stamps(draw: st.DrawFn) -> bytes:
+    """Mostly good ones."""
+    if draw(st.integers(0, 3)):
+        moment = draw(st.datetimes()).isoformat(timespec="seconds").encode()
+    else:
+        year = b"%04d" % draw(st.sampled_from([0, 1677, 1678, 1900, 2000, 2023, 2024, 2261, 2262]))
+        month = draw(st.sampled_from([b"00", b"01", b"02", b"12", b"13"]))
+        day = draw(st.sampled_from([b"00", b"01", b"28", b"29", b"30", b"31", b"32"]))
+        moment = year + b"-" + month + b"-" + day + b"T" + b":".join(draw(two) for _ in range(3))
+    return moment + draw(fraction) + draw(zone)
+
+
+stamps = st.one_of(
+    st.just(FULL),
+    st.just(b"2026-11-20T10:11:12.5Z"),
+    time_stamps(),
+    no_newline,
+)
+tags = st.sampled_from(
+    [b"F ", b"F ", b"P ", b"P ", b"F", b"P", b"F:x ", b"P:y:z ", b"X ", b"", b"FF "]
+)
+bodies = st.one_of(no_newline, st.text(max_size=20).map(lambda t: t.replace("\n", "").encode()))
+cri = st.builds(
+    lambda t, s, tag, body: t + b" " + s + b" " + tag + body,
+    stamps,
+    st.sampled_from([b"stdout", b"stdout", b"stderr", b"stdin", b""]),
+    tags,
+    bodies,
+)
+docker = st.builds(
+    lambda log, end, stream, time, extra: json.dumps(
+        {"log": log + end, "stream": stream, "time": time, **extra}
+    ).encode(),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=15),
+    st.sampled_from(["", "\n", "\r\n"]),
+    st.sampled_from(["stdout", "stderr", "x"]),
+    st.sampled_from(["2026-11-20T10:11:12.1Z", "2026-11-20T10:11:12.123456789z", "", "hi!"]),
+    st.sampled_from([{}, {"attrs": {"K": "v"}}, {"attrs": 3}, {"more": [1]}]),
+)
+lines = st.one_of(cri, cri, cri, docker, no_newline)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Piece]]:
+    """Batches of pieces of three instances, each piece a few whole lines, or one cut line."""
+    positions = dict.fromkeys(KEYS, 0)
+    batches = []
+    for _ in range(draw(st.integers(1, 4))):
+        pieces = []
+        for _ in range(draw(st.integers(0, 4))):
+            key = draw(st.sampled_from(KEYS))
+            cut_bytes = draw(st.sampled_from([0, 0, 0, 0, 7]))
+            some = draw(st.lists(lines, max_size=1 if cut_bytes else 6))
+            ending = draw(st.sampled_from([b"\n", b"\n", b""]))
+            data = b"\n".join(some) + ending if some else b""
+            pieces.append(Piece(key, positions[key], data, cut_bytes if some else 0))
+            positions[key] += len(data) + 1
+        batches.append(pieces)
+    return batches
+
+
+def lines_of(piece: Piece) -> list[tuple[int, bytes]]:
+    """(position, line without its newline) of each line."""
+    found, position = [], piece.position
+    for line in piece.data.split(b"\n"):
+        found.append((position, line))
+        position += len(line) + 1
+    return found[:-1] if found[-1][1] == b"" else found
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories(), st.integers(1, 40), st.sets(st.integers(0, 4)), st.sampled_from([b"", b"?"]))
+@example([[Piece(KEYS[0], 5, b"2026-11-20T10:11:12.5Z stdout P a\n")]], 40, {0}, b"")
+@example([[Piece(KEYS[0], 0, FULL + b" stdout F"), Piece(KEYS[1], 0, b" x")]], 9, set(), b"")
+def test_equals_the_reference(
+    batches: list[list[Piece]], limit: int, restarts: set[int], gap: bytes
+) -> None:
+    reference = ReferenceAssembler(limit, TIMEOUT_S)
+    assembler = CriAssembler(limit, TIMEOUT_S, {})
+    checkpoints: dict[str, bytes] = {}
+    for number, pieces in enumerate(batches):
+        expected: list[Record] = []
+        for piece in pieces:
+            for position, line in lines_of(piece):
+                expected += reference.line(piece.key, position, line, piece.cut_bytes, OBSERVED_NS)
+        assert expected == records(assembler.assemble(raw_batch(pieces, gap=gap)))
+        if number in restarts:
+            commit(checkpoints, assembler)
+            assembler = CriAssembler(limit, TIMEOUT_S, checkpoints)
+    assert assembler.expire(OBSERVED_NS) is None
+    late = OBSERVED_NS + int(TIMEOUT_S * 1e9)
+    assert sorted(reference.expire(late), key=place) == sorted(
+        records(assembler.expire(late)), key=place
+    )
+    commit(checkpoints, assembler)
+    assert checkpoints == {}
+
+
+def place(record: Record) -> tuple[str, int]:
+    return record.key, record.position
+
+
+def commit(checkpoints: dict[str, bytes], assembler: CriAssembler) -> None:
+    for key, value in assembler.changes().items():
+        if value is None:
+            del checkpoints[key]
+        else:
+            checkpoints[key] = value
