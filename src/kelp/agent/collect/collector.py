@@ -89,7 +89,7 @@ class PodLogCollector:
         `max_record_bytes`. A longer line is a piece of its own: its first `max_record_bytes` bytes,
         without newline, and in `cut_bytes` how many followed (the newline not counted).
         """
-        self.discover()
+        self._discover()
         batch: RawBatch | None = None
         for _ in range(_PASSES):
             ready = self._ready()
@@ -105,11 +105,20 @@ class PodLogCollector:
         return batch
 
     def discover(self) -> None:
-        """Find new files, and open them, without reading on.
+        """Find new files, open them and see how large all are, without reading on.
 
-        `poll` does this first. Where reading has to wait (the spool is full), this alone keeps a
+        `poll` does this too. Where reading has to wait (the spool is full), this alone keeps a
         hold on files that are rotated away and deleted in the meantime.
         """
+        self._discover()
+        now = self._clock.monotonic()
+        for log in self._schedule.busy():
+            for file in log.files:
+                if not file.done and file.fd >= 0 and not file.measure(now):
+                    self._dirty[self._container_of[log]] = None
+        self._reconcile_dirty()
+
+    def _discover(self) -> None:
         now = self._clock.monotonic()
         self._take_events()
         if now >= self._next_scan:

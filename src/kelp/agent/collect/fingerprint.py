@@ -13,6 +13,9 @@ from typing import NamedTuple
 FINGERPRINT_BYTES = 1024
 """More than the first line of nearly every log, time stamp included; one small read."""
 
+TELLING_BYTES = 32
+"""A fingerprint of fewer bytes may not even hold the first line's time: alone it proves nothing."""
+
 
 class Fingerprint(NamedTuple):
     """Hash of the first `length` bytes; `length` is below FINGERPRINT_BYTES for a short file."""

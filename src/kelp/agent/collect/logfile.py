@@ -160,6 +160,13 @@ class LogFile:
             self._learn(head)
         return True
 
+    def measure(self, now: float) -> bool:
+        """Take the present size for the file's own; False where the file is suspect."""
+        self.refresh(now)
+        if not self.suspect and self.still_itself() and not self.name.gz:
+            self.size = max(self.size, self.found_size)
+        return not self.suspect
+
     def read(self, room: memoryview, max_record: int, *, last: bool) -> Piece | None:
         """The next piece, in `room`; None where there is none now. Raises OSError.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from kelp.agent.collect.descriptors import Descriptors
 from kelp.agent.collect.instancelog import GRACE_S, TORN_GRACE_S, InstanceLog, ReportLoss
+from kelp.agent.collect.fingerprint import TELLING_BYTES
 from kelp.agent.collect.logfile import LogFile, read_head
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.paths import LogName
@@ -182,6 +183,10 @@ class Reconciler:
             self._warned.add(str(path))
             _log.warning("cannot read a log file", extra={"path": path, "error": error})
 
+    def measure(self, file: LogFile) -> bool:
+        """Whether an open file is still itself; its size is then known."""
+        return file.measure(self._clock.monotonic())
+
     def truncated(self, log: InstanceLog, file: LogFile) -> None:
         """The content is no longer what it was: what was not read of it is elsewhere, or lost."""
         self._descriptors.close(file)
@@ -232,12 +237,19 @@ class _Look:
         self.claims: dict[LogFile, Found] = {}
         self.fresh: list[Fresh] = []
         self.unsettled = False
+        self._verify_open()
         found = [f for n in names if (f := _stat(log.folder / n.name, n)) is not None]
         unknown = [f for f in found if not self._claim_by_inode(f)]
         log.ignored &= {f.id for f in found}
         for f in sorted(unknown, key=lambda f: f.name.key):
             if f.id not in log.ignored:
                 self._identify(f)
+
+    def _verify_open(self) -> None:
+        """Learn how the open files begin by now; one that is not what it was is truncated."""
+        for file in self._log.files:
+            if file.fd >= 0 and not self._owner.measure(file):
+                self._owner.truncated(self._log, file)
 
     def drop_fresh(self) -> None:
         """Close what was opened for nothing."""
@@ -248,19 +260,9 @@ class _Look:
         for file in self._log.files:
             if (file.device, file.inode) != (found.device, found.inode) or file in self.claims:
                 continue
-            if file.fd >= 0 and not self._verify(file, found):
-                return False
             if file.fd >= 0 or (file.mtime_ns == found.mtime_ns and not file.lost):
                 self._claim(file, found)
                 return True
-        return False
-
-    def _verify(self, file: LogFile, found: Found) -> bool:
-        """Whether the open file is still what it was; it was truncated otherwise."""
-        shrunk = not file.name.gz and found.size < max(file.looked, file.offset)
-        if not shrunk and file.still_itself():
-            return True
-        self._owner.truncated(self._log, file)
         return False
 
     def _claim(self, file: LogFile, found: Found) -> None:
@@ -285,13 +287,20 @@ class _Look:
         if known is not None:
             self._found_again(known, found, fd, head)
         elif self._may_be_new(found, head):
+            self._drop_copies(head)
             self.fresh.append(Fresh(found, fd, head))
         else:
             os.close(fd)
 
+    def _drop_copies(self, head: bytes) -> None:
+        """Of two new files that begin alike, the later name is the original, the other its copy."""
+        for fresh in [f for f in self.fresh if _alike(f.head, head)]:
+            os.close(fresh.fd)
+            self.fresh.remove(fresh)
+
     def _known(self, found: Found, head: bytes) -> LogFile | None:
         """The known file whose content begins like this: one without a name before one with."""
-        same = [f for f in self._log.files if f.mark.matches(head)]
+        same = [f for f in self._log.files if _same(f, found, head)]
         same.sort(key=lambda f: (f in self.claims, f.inode != found.inode))
         return same[0] if same else None
 
@@ -339,6 +348,21 @@ def _stat(path: Path, name: LogName) -> Found | None:
     return Found(
         name, path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, settled
     )
+
+
+def _same(file: LogFile, found: Found, head: bytes) -> bool:
+    """Whether the found file is the known one, by its content where there is enough of it."""
+    if not file.mark.matches(head):
+        return False
+    if file.mark.length >= TELLING_BYTES or file.mark.length == len(head):
+        return True
+    return (file.device, file.inode) == (found.device, found.inode)
+
+
+def _alike(a: bytes, b: bytes) -> bool:
+    """Whether two beginnings are of one content; short ones only where they are all of it."""
+    length = min(len(a), len(b))
+    return a[:length] == b[:length] and (length >= TELLING_BYTES or 0 < len(a) == len(b))
 
 
 def _begun(file: LogFile) -> bool:
