@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -35,3 +36,39 @@ def load(config_file: Path | None, flags: Mapping[str, object] | None = None) ->
     for warning in config.warnings:
         click.echo(f"kelp: warning: {warning}", err=True)
     return config
+
+
+def client_options(function: F) -> F:
+    """--url, --token-file and --ca-file; the command gets a `connection`."""
+
+    @functools.wraps(function)
+    def with_connection(*args: Any, url: str, token_file: str, ca_file: str, **rest: Any) -> Any:
+        # The HTTP client, which no other command needs.
+        from kelp.cli.client import find_connection  # noqa: PLC0415
+
+        return function(*args, connection=find_connection(url, token_file, ca_file), **rest)
+
+    options = (
+        click.option(
+            "--url",
+            default="",
+            help="The server. Default: $KELP_URL, else a running "
+            "`kelp up`, else as configured (http://127.0.0.1:3170).",
+        ),
+        click.option(
+            "--token-file",
+            default="",
+            help="File with the API token. Default: "
+            "$KELP_TOKEN, $KELP_TOKEN_FILE, else DATA_DIR/token of a server here.",
+        ),
+        click.option(
+            "--ca-file",
+            default="",
+            help="Authority of the server's certificate. "
+            "Default: $KELP_CA_FILE, else the system's.",
+        ),
+    )
+    decorated: Any = with_connection
+    for option in reversed(options):
+        decorated = option(decorated)
+    return cast(F, decorated)

@@ -1,0 +1,219 @@
+"""How logs look: for eyes (`default`), byte for byte (`raw`), and for programs (`json`, `jsonl`).
+
+Bodies come from anywhere, so control characters in them reach a terminal only as far as they set
+colours; a pipe gets the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from kelp.cli.logs_items import ContainerKey, Item, Loss, container_of
+from kelp.cli.times import format_clock, format_ns, format_utc_ns
+
+# (pod, container) in the bright and the plain form of one colour, as stern does it.
+_POD_COLOURS = (36, 32, 35, 34, 33, 31)
+_SEVERITY_COLOURS = {
+    "trace": 90, "debug": 90, "warn": 33, "error": 31, "critical": 91, "fatal": 91,
+}  # fmt: skip
+_LOSS_COLOUR = 95
+
+# ESC that does not begin a colour (SGR), and the other control characters but the tab.
+_UNSAFE = re.compile(rb"\x1b(?!\[[0-9;:]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]")
+
+REASONS = {
+    "rotated_away": "rotated away",
+    "deleted": "deleted",
+    "truncated": "truncated",
+    "unreadable": "unreadable",
+}
+
+
+class Printer(Protocol):
+    """Must write what is whole; nothing may be held back when `flush` is called."""
+
+    def item(self, item: Item) -> None:
+        """One record or loss."""
+
+    def flush(self) -> None:
+        """Show what was written."""
+
+    def close(self) -> None:
+        """After the last item."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What stands before a line and how it is coloured."""
+
+    colour: bool = False
+    namespace: bool = True
+    timestamps: bool = False
+    terminal: bool = False
+
+
+class DefaultPrinter:
+    """`namespace pod container line`, and losses where they fall."""
+
+    def __init__(self, out: BinaryIO, look: Look, now_ns: Callable[[], int]) -> None:
+        self._out = out
+        self._look = look
+        self._now_ns = now_ns
+        self._prefixes: dict[ContainerKey, bytes] = {}
+
+    def item(self, item: Item) -> None:
+        """See Printer; a body of several lines has its prefix on each."""
+        head = self._time(item) + self._prefix(item)
+        if isinstance(item, Loss):
+            text = loss_text(item, self._now_ns()).encode()
+            self._out.write(head + self._paint(text, _LOSS_COLOUR) + b"\n")
+            return
+        body = item.body
+        if self._look.terminal:
+            body = _UNSAFE.sub(_visible, body.removesuffix(b"\r"))
+        colour = _SEVERITY_COLOURS.get(item.severity, 0)
+        for line in body.split(b"\n"):
+            self._out.write(head + self._paint(line, colour) + b"\n")
+
+    def flush(self) -> None:
+        """See Printer."""
+        self._out.flush()
+
+    def close(self) -> None:
+        """See Printer."""
+        self._out.flush()
+
+    def _time(self, item: Item) -> bytes:
+        return f"{format_ns(item.time_ns)} ".encode() if self._look.timestamps else b""
+
+    def _prefix(self, item: Item) -> bytes:
+        key = container_of(item)
+        if key not in self._prefixes:
+            if len(self._prefixes) > 10_000:  # a long `-f` among many short-lived pods
+                self._prefixes.clear()
+            namespace, pod, _, container = key
+            self._prefixes[key] = self._make_prefix(namespace, pod, container)
+        return self._prefixes[key]
+
+    def _make_prefix(self, namespace: str, pod: str, container: str) -> bytes:
+        colour = _POD_COLOURS[zlib.crc32(f"{namespace}/{pod}".encode()) % len(_POD_COLOURS)]
+        parts = [(namespace, colour)] if self._look.namespace else []
+        parts += [(pod, colour + 60), (container, colour)]
+        return b"".join(self._paint(text.encode(), c) + b" " for text, c in parts if text)
+
+    def _paint(self, text: bytes, colour: int) -> bytes:
+        return b"\x1b[%dm%b\x1b[0m" % (colour, text) if self._look.colour and colour else text
+
+
+class RawPrinter:
+    """Bodies byte for byte, a newline after each; losses on standard error."""
+
+    def __init__(
+        self, out: BinaryIO, err: Callable[[str], None], look: Look, now_ns: Callable[[], int]
+    ) -> None:
+        self._out = out
+        self._err = err
+        self._look = look
+        self._now_ns = now_ns
+
+    def item(self, item: Item) -> None:
+        """See Printer."""
+        if isinstance(item, Loss):
+            self._out.flush()
+            self._err(f"{_names(item)} {loss_text(item, self._now_ns())}")
+            return
+        time = f"{format_ns(item.time_ns)} ".encode() if self._look.timestamps else b""
+        self._out.write(time + item.body + b"\n")
+
+    def flush(self) -> None:
+        """See Printer."""
+        self._out.flush()
+
+    def close(self) -> None:
+        """See Printer."""
+        self._out.flush()
+
+
+class JsonPrinter:
+    """One object a line (`jsonl`), or an array of them (`json`)."""
+
+    def __init__(self, out: BinaryIO, *, array: bool) -> None:
+        self._out = out
+        self._array = array
+        self._first = True
+
+    def item(self, item: Item) -> None:
+        """See Printer."""
+        shown = msgspec.json.encode(as_json(item))
+        if not self._array:
+            self._out.write(shown + b"\n")
+            return
+        self._out.write((b"[\n" if self._first else b",\n") + shown)
+        self._first = False
+
+    def flush(self) -> None:
+        """See Printer."""
+        self._out.flush()
+
+    def close(self) -> None:
+        """See Printer."""
+        if self._array:
+            self._out.write(b"[]\n" if self._first else b"\n]\n")
+        self._out.flush()
+
+
+def as_json(item: Item) -> dict[str, object]:
+    """A record, or a loss under the key `loss`, for programs: times in UTC."""
+    if isinstance(item, Loss):
+        times = {"start": format_utc_ns(int(item.start)), "end": format_utc_ns(int(item.end))}
+        return {"loss": {**msgspec.structs.asdict(item), **times}}
+    record = {
+        "timestamp": format_utc_ns(item.time_ns),
+        "severity": item.severity,
+        "line": item.line,
+        "line_base64": item.line_base64,
+        "labels": item.labels,
+        "metadata": item.metadata,
+        "parsed": item.parsed,
+        "position": item.position,
+    }
+    optional = ("line_base64", "metadata", "parsed")
+    return {k: v for k, v in record.items() if v or k not in optional}
+
+
+def _names(item: Item) -> str:
+    namespace, pod, _, container = container_of(item)
+    return " ".join(name for name in (namespace, pod, container) if name)
+
+
+def loss_text(loss: Loss, now_ns: int) -> str:
+    """… 1.2 MiB not collected between 10:11:12 and 10:11:15: rotated away."""
+    size = format_bytes(loss.size_bytes) if loss.size_bytes else "logs of unknown size"
+    start = format_clock(int(loss.start), now_ns)
+    end = format_clock(int(loss.end), now_ns)
+    reason = REASONS.get(loss.reason, loss.reason)
+    return f"… {size} not collected between {start} and {end}: {reason}"
+
+
+def format_bytes(size: int) -> str:
+    """1.2 MiB."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _visible(match: re.Match[bytes]) -> bytes:
+    """A control character as its picture (U+2400 …), the others as the replacement character."""
+    code = match[0][0]
+    if code < 0x20:
+        return chr(0x2400 + code).encode()
+    return "␡".encode() if code == 0x7F else "\N{REPLACEMENT CHARACTER}".encode()
