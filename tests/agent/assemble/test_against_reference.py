@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kelp.agent.assemble import CriAssembler
 from tests.agent.assemble.batches import OBSERVED_NS, Piece, raw_batch, records
 from tests.agent.assemble.reference import Record, ReferenceAssembler
+from tests.agent.assemble.stamps import FULL, STAMPS
 
 TIMEOUT_S = 60.0
-FULL = b"2026-11-20T10:11:12.123456789Z"
 KEYS = ["a/1/app/0", "a/1/app/1", "b/2/web/0"]
 
 no_newline = st.binary(max_size=60).map(lambda b: b.replace(b"\n", b""))
-two = st.integers(0, 99).map(lambda n: b"%02d" % n)
-fraction = st.text("0123456789", max_size=11).map(lambda d: b"." + d.encode() if d else b"")
-zone = st.one_of(
-    st.sampled_from([b"Z", b"z", b"", b"+02:00", b"-11:30", b"+00:00", b"+24:00", b"+1:00"]),
-)
-
-
-@st.composite
-def time_stamps(draw: st.DrawFn) -> bytes:
-    """Mostly good ones."""
-    if draw(st.integers(0, 3)):
-        moment = draw(st.datetimes()).isoformat(timespec="seconds").encode()
-    else:
-        year = b"%04d" % draw(st.sampled_from([0, 1677, 1678, 1900, 2000, 2023, 2024, 2261, 2262]))
-        month = draw(st.sampled_from([b"00", b"01", b"02", b"12", b"13"]))
-        day = draw(st.sampled_from([b"00", b"01", b"28", b"29", b"30", b"31", b"32"]))
-        moment = year + b"-" + month + b"-" + day + b"T" + b":".join(draw(two) for _ in range(3))
-    return moment + draw(fraction) + draw(zone)
-
-
-stamps = st.one_of(
-    st.just(FULL),
-    st.just(b"2026-11-20T10:11:12.5Z"),
-    time_stamps(),
-    no_newline,
-)
 tags = st.sampled_from(
     [b"F ", b"F ", b"P ", b"P ", b"F", b"P", b"F:x ", b"P:y:z ", b"X ", b"", b"FF "]
 )
 bodies = st.one_of(no_newline, st.text(max_size=20).map(lambda t: t.replace("\n", "").encode()))
 cri = st.builds(
     lambda t, s, tag, body: t + b" " + s + b" " + tag + body,
-    stamps,
+    st.one_of(st.just(FULL), STAMPS.map(lambda s: s.replace(b"\n", b""))),
     st.sampled_from([b"stdout", b"stdout", b"stderr", b"stdin", b""]),
     tags,
     bodies,
@@ -132,3 +107,27 @@ def commit(checkpoints: dict[str, bytes], assembler: CriAssembler) -> None:
             del checkpoints[key]
         else:
             checkpoints[key] = value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        FULL + b" stdout F body",
+        FULL + b" stderr P body",
+        b"2026-11-20T10:11:12.5Z stdout F body",
+        b"2026-11-20T10:11:12+02:00 stderr F",
+    ],
+)
+def test_every_byte_of_a_head_counts(line: bytes) -> None:
+    """Each byte of the head replaced by each other one, all in one batch."""
+    others = [
+        line[:at] + bytes([b]) + line[at + 1 :] for at in range(len(line)) for b in range(256)
+    ]
+    others = [o for o in others if b"\n" not in o]
+    data = b"\n".join(others) + b"\n"
+    reference = ReferenceAssembler(1 << 20, TIMEOUT_S)
+    expected: list[Record] = []
+    for position, each in lines_of(Piece(KEYS[0], 0, data)):
+        expected += reference.line(KEYS[0], position, each, 0, OBSERVED_NS)
+    assembler = CriAssembler(1 << 20, TIMEOUT_S, {})
+    assert expected == records(assembler.assemble(raw_batch([Piece(KEYS[0], 0, data)])))
