@@ -1,0 +1,130 @@
+"""Loki's push: everybody's agents. 204 says that the entries are durable and can be searched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kelp.base.clock import Clock
+from kelp.server.http.body import decompress
+from kelp.server.http.endpoint import Body, Call, Endpoint, content_type
+from kelp.server.http.refusal import RefusalError, shown
+from kelp.server.receive.inbox import Inbox
+from kelp.server.receive.positions import Arrivals
+from kelp.server.receive.reception import Reception
+from kelp.wire import loki
+from kelp.wire.pushed import Pushed, PushError, to_log_batch
+
+_log = logging.getLogger(__name__)
+
+
+class PushMetrics:
+    """What came by other protocols than Kelp's own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.records = Counter(
+            "kelp_server_pushed_records",
+            "Records that were pushed and stored, by protocol.",
+            ["protocol"],  # loki
+            registry=registry,
+        )
+        self.rejected = Counter(
+            "kelp_server_pushed_streams_rejected",
+            "Streams of a push that were left out, for their labels are not allowed.",
+            ["protocol"],
+            registry=registry,
+        )
+
+
+# So long a push may wait until it can be searched; it is durable before that.
+SEARCHABLE_WAIT_S = 10.0
+
+_MAX_REASONS = 5
+
+
+class Pushes:
+    """Takes what other protocols push."""
+
+    def __init__(
+        self, inbox: Inbox, reception: Reception, clock: Clock, metrics: PushMetrics
+    ) -> None:
+        self._inbox = inbox
+        self._reception = reception
+        self._clock = clock
+        self._metrics = metrics
+        self._arrivals = Arrivals(clock)
+
+    async def post_loki(self, call: Call) -> Response:
+        """Take one push of Loki's."""
+        decode = _loki_decoder(call.request)
+        encoding = call.request.headers.get("content-encoding", "")
+
+        def work(data: bytes) -> list[str]:
+            plain = decompress(data, encoding, self._reception.max_bytes)
+            return self._store("loki", call.tenant, decode(plain))
+
+        if rejected := await self._reception.take(call.request, work):
+            raise _partly(rejected)
+        return Response(status_code=204)
+
+    def _store(self, protocol: str, tenant: str, pushed: Pushed) -> list[str]:
+        """Store what can be; the reasons why the rest cannot."""
+        count = pushed.count
+        if count:
+            batch = to_log_batch(pushed.rows, self._clock.now_ns(), self._arrivals.take(count))
+            if not self._inbox.accept_batch(tenant, batch, wait_s=SEARCHABLE_WAIT_S):
+                _log.warning("a push is durable and not in the store yet", extra={"records": count})
+            self._metrics.records.labels(protocol).inc(count)
+        self._metrics.rejected.labels(protocol).inc(len(pushed.rejected))
+        return pushed.rejected
+
+    def endpoints(self) -> list[Endpoint]:
+        """Their declarations."""
+        return [
+            Endpoint(
+                "/loki/api/v1/push",
+                ("POST",),
+                "push",
+                "Store entries. Streams with labels that are not allowed are left out and told in "
+                "a 400; the others are stored all the same.",
+                self.post_loki,
+                body=Body(
+                    '{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {…}], …]}]}',
+                    ("application/json",),
+                    {"type": "object"},
+                ),
+                content_types=(),
+                statuses=(400, 413, 415, 429),
+                success=204,
+            )
+        ]
+
+
+def _loki_decoder(request: Request) -> Callable[[bytes], Pushed]:
+    kind = content_type(request)
+    if kind != "application/json":
+        raise RefusalError(
+            415, "the header Content-Type", expected="application/json", got=shown(kind)
+        )
+    return _reading(loki.decode_json)
+
+
+def _reading(decode: Callable[[bytes], Pushed]) -> Callable[[bytes], Pushed]:
+    def read(data: bytes) -> Pushed:
+        try:
+            return decode(data)
+        except PushError as e:
+            raise RefusalError(400, f"the push cannot be read: {e}") from e
+
+    return read
+
+
+def _partly(rejected: list[str]) -> RefusalError:
+    reasons = "; ".join(dict.fromkeys(rejected[:_MAX_REASONS]))
+    return RefusalError(
+        400, f"{len(rejected)} streams were left out, all others are stored: {reasons}"
+    )

@@ -1,0 +1,254 @@
+"""Loki's read routes: queries, labels, series, statistics of the index, formatting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from kelp import __version__
+from kelp.base.clock import Clock
+from kelp.server.http.endpoint import Call, Endpoint, Parameter
+from kelp.server.http.kinds import DURATION, TIME, at_least, one_of
+from kelp.server.ports import Scope
+from kelp.server.serve.askers import Asker
+from kelp.server.serve.loki_json import encode_answer, encode_data, wants_categories
+from kelp.server.serve.queries import Queries
+from kelp.server.serve.ranges import (
+    INDEX_REACH_NS,
+    QUERY_REACH_NS,
+    RANGE,
+    STEP,
+    range_of,
+    step_of,
+)
+
+ScopeOf = Callable[[Call], Scope]
+
+JSON = "application/json"
+DEFAULT_LIMIT = 100
+
+QUERY = Parameter("query", "LogQL.", required=True)
+LIMIT = Parameter("limit", "Entries of a log query.", at_least(1), default=DEFAULT_LIMIT)
+DIRECTION = Parameter(
+    "direction",
+    "Newest first (backward) or oldest first.",
+    one_of("forward", "backward"),
+    default="backward",
+)
+FLAGS = Parameter(
+    "X-Loki-Response-Encoding-Flags",
+    "categorize-labels: values have a third part with structured metadata and parsed labels.",
+    where="header",
+)
+SELECTOR = Parameter("query", "A selector that narrows the streams.", default="")
+
+_GET_POST = ("GET", "POST")
+_ASKING = (400, 422, 429, 503)
+
+
+class Loki:
+    """The handlers; `queries` may be replaced while they are in use."""
+
+    def __init__(self, queries: Queries, asker: Asker, scope_of: ScopeOf, clock: Clock) -> None:
+        self.queries = queries
+        self._asker = asker
+        self._scope_of = scope_of
+        self._clock = clock
+
+    async def query(self, call: Call) -> Response:
+        """`query`."""
+        a, scope = call.arguments, self._scope_of(call)
+        time_ns = self._clock.now_ns() if a["time"] is None else a["time"]
+        answer = await self._asker.ask(
+            call.request,
+            lambda query_id: encode_answer(
+                self.queries.instant(
+                    a["query"],
+                    scope,
+                    time_ns=time_ns,
+                    limit=a["limit"],
+                    direction=a["direction"],
+                    query_id=query_id,
+                ),
+                categorize=wants_categories(a[FLAGS.name]),
+            ),
+        )
+        return Response(answer, media_type=JSON)
+
+    async def query_range(self, call: Call) -> Response:
+        """`query_range`."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), QUERY_REACH_NS)
+        step_ns = step_of(a, asked)
+        answer = await self._asker.ask(
+            call.request,
+            lambda query_id: encode_answer(
+                self.queries.range(
+                    a["query"],
+                    scope,
+                    start_ns=asked.start_ns,
+                    end_ns=asked.end_ns,
+                    step_ns=step_ns,
+                    limit=a["limit"],
+                    direction=a["direction"],
+                    query_id=query_id,
+                ),
+                categorize=wants_categories(a[FLAGS.name]),
+            ),
+        )
+        return Response(answer, media_type=JSON)
+
+    async def labels(self, call: Call) -> Response:
+        """`labels`."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), INDEX_REACH_NS)
+        return await self._data(
+            call,
+            lambda query_id: self.queries.labels(
+                scope,
+                start_ns=asked.start_ns,
+                end_ns=asked.end_ns,
+                query=a["query"],
+                query_id=query_id,
+            ),
+        )
+
+    async def label_values(self, call: Call) -> Response:
+        """`label/{name}/values`."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), INDEX_REACH_NS)
+        return await self._data(
+            call,
+            lambda query_id: self.queries.label_values(
+                a["name"],
+                scope,
+                start_ns=asked.start_ns,
+                end_ns=asked.end_ns,
+                query=a["query"],
+                query_id=query_id,
+            ),
+        )
+
+    async def series(self, call: Call) -> Response:
+        """`series`."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), INDEX_REACH_NS)
+        return await self._data(
+            call,
+            lambda query_id: self.queries.series(
+                a["match[]"],
+                scope,
+                start_ns=asked.start_ns,
+                end_ns=asked.end_ns,
+                query_id=query_id,
+            ),
+        )
+
+    async def format_query(self, call: Call) -> Response:
+        """`format_query`."""
+        query = call.arguments["query"]
+        return await self._data(call, lambda _id: self.queries.format(query))
+
+    async def buildinfo(self, call: Call) -> Response:
+        """`status/buildinfo`."""
+        return Response(encode_buildinfo(), media_type=JSON)
+
+    async def _data(self, call: Call, work: Callable[[str], Any]) -> Response:
+        data = await self._asker.ask(call.request, lambda query_id: encode_data(work(query_id)))
+        return Response(data, media_type=JSON)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Their declarations."""
+        base = "/loki/api/v1"
+        return [
+            Endpoint(
+                f"{base}/query",
+                _GET_POST,
+                "query",
+                "The value of a query at one time.",
+                self.query,
+                (QUERY, Parameter("time", "When; default: now.", TIME), LIMIT, DIRECTION, FLAGS),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/query_range",
+                _GET_POST,
+                "queryRange",
+                "The values of a query at steps of a time range, or the entries of a log query.",
+                self.query_range,
+                (QUERY, *RANGE, STEP, _INTERVAL, LIMIT, DIRECTION, FLAGS),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/labels",
+                _GET_POST,
+                "labels",
+                "Label names of the streams that have records in a time range.",
+                self.labels,
+                (*RANGE, SELECTOR),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/label/{{name}}/values",
+                _GET_POST,
+                "labelValues",
+                "Values of a label.",
+                self.label_values,
+                (Parameter("name", "The label.", where="path", required=True), *RANGE, SELECTOR),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/series",
+                _GET_POST,
+                "series",
+                "Label sets of streams.",
+                self.series,
+                (
+                    Parameter("match[]", "A selector; any of several counts.", repeated=True),
+                    *RANGE,
+                ),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/format_query",
+                _GET_POST,
+                "formatQuery",
+                "A query, printed in one style.",
+                self.format_query,
+                (QUERY,),
+            ),
+            Endpoint(
+                f"{base}/status/buildinfo",
+                ("GET",),
+                "buildInfo",
+                "Kelp's version, and that of the Loki that it answers as.",
+                self.buildinfo,
+                statuses=(),
+            ),
+        ]
+
+
+_INTERVAL = Parameter(
+    "interval", "Log queries: one entry of a stream in so long a time at the most.", DURATION
+)
+
+# What Grafana asks for to learn what it may send: the API of this Loki is what Kelp speaks.
+LOKI_VERSION = "3.5.0"
+
+
+def encode_buildinfo() -> bytes:
+    """Loki's shape, with Kelp's version beside."""
+    return msgspec.json.encode(
+        {
+            "version": LOKI_VERSION,
+            "revision": f"kelp-{__version__}",
+            "branch": "",
+            "buildUser": "",
+            "buildDate": "",
+            "goVersion": "",
+            "kelpVersion": __version__,
+        }
+    )

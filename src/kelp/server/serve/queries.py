@@ -1,0 +1,92 @@
+"""What serving asks of querying; `kelp.server.query` fulfils it and app.py brings both together.
+
+All of it blocks, and is called from several threads at once. Each method raises QueryError (the
+query is wrong), BudgetError (it costs too much) or EngineError. Times are nanoseconds since the
+epoch; `query_id` is the name under which the engine can be told to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import pyarrow as pa
+
+from kelp.model.loss import Loss
+from kelp.server.ports import Scope
+from kelp.server.result import Answer, Entry
+
+Record: TypeAlias = tuple[dict[str, str], Entry]
+"""The labels of a record's stream, and the record."""
+
+
+class Queries(Protocol):
+    """LogQL, answered."""
+
+    def instant(
+        self, query: str, scope: Scope, *, time_ns: int, limit: int, direction: str, query_id: str
+    ) -> Answer:
+        """The query's value at one time."""
+
+    def range(  # noqa: PLR0913 - a question has that many parts; all are named
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        start_ns: int,
+        end_ns: int,
+        step_ns: int,
+        limit: int,
+        direction: str,
+        query_id: str,
+    ) -> Answer:
+        """Its values at steps, or the entries of a log query."""
+
+    def labels(
+        self, scope: Scope, *, start_ns: int, end_ns: int, query: str, query_id: str
+    ) -> list[str]:
+        """Label names, sorted; `query` narrows by a selector, empty: all streams."""
+
+    def label_values(
+        self, name: str, scope: Scope, *, start_ns: int, end_ns: int, query: str, query_id: str
+    ) -> list[str]:
+        """Values of one label, sorted."""
+
+    def series(
+        self, matchers: Sequence[str], scope: Scope, *, start_ns: int, end_ns: int, query_id: str
+    ) -> list[dict[str, str]]:
+        """Label sets of the streams that match any of the selectors; none: all."""
+
+    def losses(
+        self, query: str, scope: Scope, *, start_ns: int, end_ns: int, query_id: str
+    ) -> list[Loss]:
+        """What is missing of the containers that the query's selector names, ordered by end."""
+
+    def records(  # noqa: PLR0913 - likewise
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        start_ns: int,
+        end_ns: int,
+        limit: int | None,
+        direction: str,
+        query_id: str,
+    ) -> Iterator[Record]:
+        """Labels and entry of each record in total order; `limit` None: all of them."""
+
+    def explain(  # noqa: PLR0913 - likewise
+        self, query: str, scope: Scope, *, start_ns: int, end_ns: int, step_ns: int, limit: int,
+        direction: str, query_id: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """What answering would do: plan, SQL, estimates."""
+
+    def format(self, query: str) -> str:
+        """The query, printed in one style."""
+
+
+class Sql(Protocol):
+    """SQL over read-only views of the caller's records."""
+
+    def __call__(self, scope: Scope, sql: str, query_id: str) -> pa.Table:
+        """Run a SELECT; raises QueryError, BudgetError, EngineError."""

@@ -1,0 +1,118 @@
+"""Taking turns at the engine: so many queries at once, so many waiting, the rest told to come back.
+
+A query runs in a thread, for the engine blocks; the event loop only waits. When the one who asked
+goes away, the query is stopped: a wait that is cancelled here is a query that is cancelled there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from kelp.server.http.refusal import busy
+
+T = TypeVar("T")
+
+# A query may be between two questions to the engine when it is cancelled: so it is said again.
+_CANCEL_EVERY_S = 0.3
+_WAITING_FOR_EACH = 8
+WAIT_S = 30.0
+
+
+class TurnMetrics:
+    """How busy the engine is kept."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.running = Gauge("kelp_server_queries_running", "Queries under way.", registry=registry)
+        self.waiting = Gauge(
+            "kelp_server_queries_waiting", "Queries that wait for their turn.", registry=registry
+        )
+        self.turned_away = Counter(
+            "kelp_server_queries_turned_away",
+            "Queries that were answered with 429, by why: queue (too many wait), time (too long).",
+            ["reason"],
+            registry=registry,
+        )
+        self.cancelled = Counter(
+            "kelp_server_queries_cancelled",
+            "Queries stopped because nobody waited for the answer any more.",
+            registry=registry,
+        )
+
+
+class Turns:
+    """For one event loop. `close` when it ends."""
+
+    def __init__(
+        self, at_once: int, metrics: TurnMetrics, *, max_waiting: int | None = None,
+        wait_s: float = WAIT_S,
+    ) -> None:  # fmt: skip
+        """`max_waiting` None: eight for each that runs."""
+        self._places = asyncio.Semaphore(at_once)
+        self._waiting = 0
+        self._max_waiting = at_once * _WAITING_FOR_EACH if max_waiting is None else max_waiting
+        self._wait_s = wait_s
+        self._metrics = metrics
+        self._threads = ThreadPoolExecutor(at_once, "kelp-query")
+        self._cancelling = ThreadPoolExecutor(2, "kelp-cancel")
+
+    async def run(self, work: Callable[[], T], cancel: Callable[[], None]) -> T:
+        """`work()` in a thread, in turn; `cancel()` stops it and may be called several times.
+
+        Raises what `work` raises, and RefusalError (429) where the queue is too long.
+        """
+        async with self._turn():
+            future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:
+                self._metrics.cancelled.inc()
+                # The place stays taken as long as the thread does; others wait no worse for it.
+                await self._stop(future, cancel)
+                raise
+
+    def close(self) -> None:
+        """Let the threads end with what they do."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._cancelling.shutdown(wait=False, cancel_futures=True)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        await self._place()
+        self._metrics.running.inc()
+        try:
+            yield
+        finally:
+            self._metrics.running.dec()
+            self._places.release()
+
+    async def _place(self) -> None:
+        if self._places.locked() and self._waiting >= self._max_waiting:
+            self._metrics.turned_away.labels("queue").inc()
+            raise busy(f"{self._waiting} queries wait already, as many as may", 1.0)
+        self._waiting += 1
+        self._metrics.waiting.inc()
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._places.acquire()
+        except TimeoutError:
+            self._metrics.turned_away.labels("time").inc()
+            raise busy(f"the query's turn did not come within {self._wait_s:g} s", 5.0) from None
+        finally:
+            self._waiting -= 1
+            self._metrics.waiting.dec()
+
+    async def _stop(self, future: asyncio.Future[T], cancel: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        while not future.done():
+            # A query that cannot be stopped ends by its budget.
+            with contextlib.suppress(Exception):
+                await loop.run_in_executor(self._cancelling, cancel)
+            await asyncio.wait([future], timeout=_CANCEL_EVERY_S)
+        with contextlib.suppress(Exception):  # nobody is left to tell
+            future.result()

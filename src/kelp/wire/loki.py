@@ -1,0 +1,105 @@
+"""Loki's push: what Promtail, Alloy, Fluent Bit and everyone else who knows Loki sends.
+
+Format: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs. The JSON form is
+`{"streams": [{"stream": {labels}, "values": [["<ns>", "line", {metadata}?], …]}, …]}`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kelp.wire.pushed import (
+    Metadata,
+    Pushed,
+    PushedRows,
+    PushError,
+    metadata_name,
+    why_refused,
+    without_repeats,
+)
+
+
+class _Entry(msgspec.Struct, array_like=True, gc=False):
+    timestamp: str
+    line: str
+    metadata: dict[str, str] = {}
+
+
+class _Stream(msgspec.Struct):
+    stream: dict[str, str]
+    values: list[_Entry]
+
+
+class _Push(msgspec.Struct):
+    streams: list[_Stream]
+
+
+_decoder = msgspec.json.Decoder(_Push)
+
+
+def decode_json(data: bytes) -> Pushed:
+    """Rows of a push in JSON; raises PushError where the whole of it cannot be read.
+
+    A stream whose labels are not allowed is rejected alone: its sender will not send the others
+    again.
+    """
+    try:
+        push = _decode(data)
+    except (msgspec.MsgspecError, RecursionError) as e:
+        raise PushError(
+            'expected {"streams": [{"stream": {…}, "values": [["<ns>", "<line>"], …]}]}; '
+            f"got {e}"
+        ) from e
+    pushed = Pushed([])
+    for stream in push.streams:
+        if not stream.values:
+            continue
+        if why := why_refused(stream.stream):
+            pushed.rejected.append(why)
+            continue
+        pushed.rows.append(_rows(stream))
+    return pushed
+
+
+def _decode(data: bytes) -> _Push:
+    try:
+        return _decoder.decode(data)
+    except UnicodeError:
+        # Go's JSON, and so Loki, puts U+FFFD where bytes are no UTF-8: better than no logs at all.
+        return _decoder.decode(data.decode("utf-8", "replace"))
+
+
+def _rows(stream: _Stream) -> PushedRows:
+    values = stream.values
+    metadata: list[Metadata | None] = []
+    if any(e.metadata for e in values):
+        metadata = [_metadata(e.metadata) for e in values]
+    try:
+        lines = pa.array([e.line for e in values], pa.string()).cast(pa.binary())
+    except (pa.ArrowInvalid, UnicodeError) as e:
+        raise PushError(f"expected lines of Unicode text; got {e}") from e
+    times = _times([e.timestamp for e in values])
+    return without_repeats(PushedRows(stream.stream, times, lines, metadata))
+
+
+def _metadata(named: dict[str, str]) -> Metadata | None:
+    return {metadata_name(k): v for k, v in named.items() if v} if named else None
+
+
+def _times(texts: list[str]) -> npt.NDArray[np.int64]:
+    try:
+        times: npt.NDArray[np.int64] = pa.array(texts).cast(pa.int64()).to_numpy()
+    except (pa.ArrowInvalid, UnicodeError):
+        wrong = next((t for t in texts if not _is_time(t)), "")
+        raise PushError(
+            f'expected timestamps as strings of nanoseconds since 1970; got "{wrong[:40]}"'
+        ) from None
+    return times
+
+
+def _is_time(text: str) -> bool:
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < 20 and abs(int(text)) < 1 << 63

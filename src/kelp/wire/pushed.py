@@ -1,0 +1,186 @@
+"""What other protocols push, on its way to a LogBatch: streams with their rows, in columns.
+
+Loki's push and OTLP differ in their bytes and agree in what they say: label sets, and under each
+rows of time, line and metadata. What is common to them stands here: which labels are allowed, how
+a metadata name becomes one that LogQL can write, and how the columns are joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kelp.model.batch import RECORD_SCHEMA, TIMESTAMP, LogBatch
+from kelp.model.severity import NUMBER_OF_WORD
+from kelp.model.stream import Stream
+
+# Loki's defaults, but for the number of labels, which it holds at 15: collectors send more.
+MAX_LABELS = 64
+MAX_NAME_BYTES = 1024
+MAX_VALUE_BYTES = 2048
+
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_NO_NAME = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)
+_LEVEL_NAMES = ("level", "severity", "severity_text", "lvl", "detected_level")
+
+Metadata = Mapping[str, str]
+
+
+class PushError(ValueError):
+    """The pushed bytes cannot be read; says what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class PushedRows:
+    """Rows of one label set, in the order in which they came."""
+
+    labels: dict[str, str]
+    timestamps: npt.NDArray[np.int64]  # (n,) nanoseconds
+    lines: pa.Array  # (n,) binary
+    metadata: Sequence[Metadata | None] = ()  # (n,), or empty where no row has any
+    severity: npt.NDArray[np.uint8] | None = None  # (n,)
+    severity_text: Sequence[str] = ()  # (n,) or empty
+    trace_id: Sequence[str] = ()  # (n,) or empty, lower-case hex
+    span_id: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What can be stored of a push, and why the rest of it cannot."""
+
+    rows: list[PushedRows]
+    rejected: list[str] = field(default_factory=list)  # a reason for each stream
+
+    @property
+    def count(self) -> int:
+        """Rows that can be stored."""
+        return sum(len(r.timestamps) for r in self.rows)
+
+
+def why_refused(labels: Mapping[str, str]) -> str:
+    """What is wrong with a label set; empty where nothing is."""
+    named = {k: v for k, v in labels.items() if v}
+    if not named:
+        return "expected at least one label with a value; got none"
+    if len(named) > MAX_LABELS:
+        return f"expected at most {MAX_LABELS} labels; got {len(named)}"
+    for name, value in named.items():
+        if not _NAME.fullmatch(name) or len(name) > MAX_NAME_BYTES:
+            return f"expected label names like [a-zA-Z_][a-zA-Z0-9_]*; got {name[:80]!r}"
+        if len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
+            return f"expected label values of at most {MAX_VALUE_BYTES} bytes; {name} has more"
+    return ""
+
+
+def metadata_name(name: str) -> str:
+    """A name that LogQL can write: others' dots and dashes become `_`, as in Loki.
+
+    Source: NormalizeLabel of OpenTelemetry's Prometheus translation, which Loki uses.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    plain = _NO_NAME.sub("_", name)
+    return f"key_{plain}" if plain[:1].isdigit() else plain
+
+
+def to_log_batch(rows: Sequence[PushedRows], observed_ns: int, first_position: int) -> LogBatch:
+    """One batch of all rows. Positions are counted on from `first_position`: order of arrival."""
+    streams = [Stream(r.labels) for r in rows]
+    sizes = [len(r.timestamps) for r in rows]
+    count = sum(sizes)
+    columns = [
+        pa.array(np.repeat(np.array([s.id for s in streams], np.uint64), sizes)),
+        pa.array(_joined([r.timestamps for r in rows], np.int64)).cast(TIMESTAMP),
+        pa.array(np.full(count, observed_ns, np.int64)).cast(TIMESTAMP),
+        pa.array(np.arange(first_position, first_position + count, dtype=np.uint64)),
+        pa.array(_joined([_severity(r) for r in rows], np.uint8)),
+        _texts((r.severity_text, n) for r, n in zip(rows, sizes, strict=True)),
+        _texts((r.trace_id, n) for r, n in zip(rows, sizes, strict=True)),
+        _texts((r.span_id, n) for r, n in zip(rows, sizes, strict=True)),
+        pa.concat_arrays([r.lines for r in rows]) if rows else pa.array([], pa.binary()),
+        attributes([m for r, n in zip(rows, sizes, strict=True) for m in r.metadata or [None] * n]),
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA)
+    return LogBatch(batch, {s.id: s for s in streams})
+
+
+def attributes(maps: Sequence[Metadata | None]) -> pa.MapArray:
+    """(n,) maps of text; empty values are left out, for they say "not there"."""
+    if not any(maps):
+        offsets = np.zeros(len(maps) + 1, np.int32)
+        return pa.MapArray.from_arrays(pa.array(offsets), pa.array([], "str"), pa.array([], "str"))
+    pairs = [[(k, v) for k, v in (m or {}).items() if v] for m in maps]
+    offsets = np.zeros(len(pairs) + 1, np.int32)
+    np.cumsum([len(p) for p in pairs], out=offsets[1:])
+    keys = [k for p in pairs for k, _ in p]
+    values = [v for p in pairs for _, v in p]
+    return pa.MapArray.from_arrays(
+        pa.array(offsets), pa.array(keys, pa.string()), pa.array(values, pa.string())
+    )
+
+
+def without_repeats(rows: PushedRows) -> PushedRows:
+    """Rows that repeat time, line and metadata of another are left out, as Loki does.
+
+    A collector that got no answer sends again, and often joins the old rows with new ones.
+    """
+    times = rows.timestamps
+    if len(np.unique(times)) == len(times):
+        return rows
+    lines = rows.lines.to_pylist()
+    metadata = rows.metadata or [None] * len(times)
+    seen: dict[tuple[Any, ...], int] = {}
+    for at, (time, line, meta) in enumerate(zip(times.tolist(), lines, metadata, strict=True)):
+        seen.setdefault((time, line, tuple(sorted((meta or {}).items()))), at)
+    return _taken(rows, np.fromiter(seen.values(), np.int64, len(seen)))
+
+
+def _taken(rows: PushedRows, at: npt.NDArray[np.int64]) -> PushedRows:
+    if len(at) == len(rows.timestamps):
+        return rows
+
+    def pick(values: Sequence[Any]) -> list[Any]:
+        return [values[i] for i in at] if values else []
+
+    return PushedRows(
+        rows.labels,
+        rows.timestamps[at],
+        rows.lines.take(pa.array(at)),
+        pick(rows.metadata),
+        None if rows.severity is None else rows.severity[at],
+        pick(rows.severity_text),
+        pick(rows.trace_id),
+        pick(rows.span_id),
+    )
+
+
+def _severity(rows: PushedRows) -> npt.NDArray[np.uint8]:
+    """What the sender says of it, in a label or in metadata; nothing is guessed from the line."""
+    if rows.severity is not None:
+        return rows.severity
+    of_stream = _word_of(rows.labels)
+    if not rows.metadata:
+        return np.full(len(rows.timestamps), of_stream, np.uint8)
+    return np.array([_word_of(m) or of_stream for m in rows.metadata], np.uint8)
+
+
+def _word_of(named: Metadata | None) -> int:
+    if not named:
+        return 0
+    word = next((named[n] for n in _LEVEL_NAMES if n in named), "")
+    return NUMBER_OF_WORD.get(word.lower(), 0)
+
+
+def _joined(parts: list[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.array([], kind)
+
+
+def _texts(parts: Iterable[tuple[Sequence[str], int]]) -> pa.Array:
+    arrays = [pa.array(t, pa.string()) if t else pa.repeat("", n) for t, n in parts]
+    return pa.concat_arrays(arrays) if arrays else pa.array([], pa.string())
