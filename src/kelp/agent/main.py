@@ -18,7 +18,7 @@ from kelp.agent.assemble import CriAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.enrich import Enricher
 from kelp.agent.http import AgentServer
-from kelp.agent.memory import stay_small
+from kelp.agent.memory import forget_startup
 from kelp.agent.parse import detect_severity
 from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.reload import compare, with_live_keys
@@ -38,6 +38,8 @@ UNREADY_AFTER_S = 60.0
 # When a reading loop that does not come round makes it unhealthy: longer than a slow disk's sync.
 UNHEALTHY_AFTER_S = 120.0
 
+_SETTLED_AFTER_S = 3.0
+
 # Of the five seconds that a stop may take.
 _DRAIN_S = 2.0
 _STOP_SHIPPING_S = 1.0
@@ -51,8 +53,13 @@ class Agent:
         settings: Settings,
         load: Callable[[], Settings] | None = None,
         clock: Clock | None = None,
+        when_settled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`load` reads the settings again, for `reload`; raises KelpError where it cannot."""
+        """`load` reads the settings again, for `reload`; raises KelpError where it cannot.
+
+        `when_settled` is called once, when all code that a running agent uses has been used.
+        """
+        self._when_settled = when_settled
         self._settings = settings
         self._load = load or (lambda: settings)
         self._clock = clock or SystemClock()
@@ -178,7 +185,11 @@ class Agent:
         _log.info("agent stopped", extra={"waiting_segments": spool.waiting})
 
     def _loop(self, parts: _Parts) -> None:
+        settled_at: float | None = self._clock.monotonic() + _SETTLED_AFTER_S
         while not self._stop.is_set():
+            if settled_at is not None and self._clock.monotonic() >= settled_at:
+                settled_at = None
+                self._when_settled()
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
                 self._reload_or_tell()
@@ -246,8 +257,7 @@ class _Parts:
 
 def run_agent(settings: Settings, load: Callable[[], Settings]) -> None:
     """Run an agent as this process: signals stop and reload it; returns after a clean stop."""
-    stay_small()
-    agent = Agent(settings, load)
+    agent = Agent(settings, load, when_settled=forget_startup)
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         agent.stop()

@@ -35,8 +35,8 @@ Changes = dict[str, bytes | None]
 # How often records are looked for whose last fragment did not come.
 _EXPIRE_S = 1.0
 
-# While less than this lies in the files, reading waits for `poll_interval_s`: a batch has its price,
-# however small it is.
+# While less than this lies in the files, reading waits for `poll_interval_s`: a batch has its
+# price, however small it is.
 _WORTH_READING = 256 << 10
 
 # Waits while the spool cannot take a segment.

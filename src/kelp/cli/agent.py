@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kelp.agent.memory import stay_small
 from kelp.base.config import load_settings
 from kelp.base.settings import Settings
 from kelp.base.telemetry import set_up_logging
@@ -35,7 +36,8 @@ def command(config_file: Path | None, **flags: object) -> None:
 
     settings = load()
     set_up_logging(settings.log_level)
-    from kelp.agent.main import run_agent  # noqa: PLC0415 - Arrow, which `--help` need not load
+    stay_small()
+    from kelp.agent.main import run_agent  # noqa: PLC0415 - Arrow, after stay_small
 
     run_agent(settings, load)
 
