@@ -80,9 +80,12 @@ class Pipeline:
     def settle(self) -> int:
         """Take, let all graces pass, and take again, so that what is finished is finished."""
         taken = self.take()
-        for _ in range(3):
+        quiet = 0
+        while quiet < 3:
             self.clock.sleep(PAST_GRACES_S)
-            taken += self.take()
+            more = self.take()
+            taken += more
+            quiet = 0 if more else quiet + 1
         return taken
 
     def commit(self) -> None:

@@ -156,22 +156,26 @@ class AnyMoves(RuleBasedStateMachine):
     # The agent
 
     def _looked(self) -> None:
+        """A collector without inotify looks once a second."""
         for content in (self.live, *self.rotated.values()):
             # An empty file can be told from no other: nothing was seen of its content.
             content.looked_at |= (content.end or len(self.app.written)) > content.start
 
     @rule()
     def look_without_reading(self) -> None:
+        self.pipeline.clock.sleep(1.1)
         self.pipeline.collector.discover()
         self._looked()
 
     @rule()
     def poll_once(self) -> None:
+        self.pipeline.clock.sleep(1.1)
         self.pipeline.take_one()
         self._looked()
 
     @rule()
     def read_and_commit(self) -> None:
+        self.pipeline.clock.sleep(1.1)
         self.pipeline.take()
         self.pipeline.commit()
         self._looked()

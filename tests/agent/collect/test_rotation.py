@@ -43,7 +43,7 @@ def test_a_renamed_file_is_read_to_its_end_before_the_new_one(
     app.lines(4)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_a_write_into_the_old_file_after_the_new_one_exists(
@@ -80,7 +80,7 @@ def test_several_rotations_at_once(app: ContainerLog, pipeline: Pipeline, down: 
         pipeline.kill()
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_a_start_with_compressed_files_and_no_checkpoint(
@@ -95,9 +95,9 @@ def test_a_start_with_compressed_files_and_no_checkpoint(
     pipeline = Pipeline(kubelet.root)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert 5 == len(pipeline.files)
+    assert len(pipeline.files) == 5
     pipeline.kill()
-    assert 0 == pipeline.run()
+    assert pipeline.run() == 0
 
 
 def test_compressing_a_finished_file_brings_nothing_again(
@@ -120,7 +120,7 @@ def test_compressing_a_finished_file_brings_nothing_again(
     app.lines(1)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_a_deleted_file_is_read_through_its_descriptor(
@@ -133,7 +133,7 @@ def test_a_deleted_file_is_read_through_its_descriptor(
     app.lines(3)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_the_same_inode_is_another_file(app: ContainerLog, pipeline: Pipeline) -> None:
@@ -153,8 +153,8 @@ def test_the_same_inode_is_another_file(app: ContainerLog, pipeline: Pipeline) -
     pipeline.start()
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert ["rotated_away"] == [loss.reason for loss in pipeline.losses]
-    assert 0 == pipeline.lost_bytes()
+    assert [loss.reason for loss in pipeline.losses] == ["rotated_away"]
+    assert pipeline.lost_bytes() == 0
 
 
 def test_two_rotations_within_one_second(app: ContainerLog, pipeline: Pipeline) -> None:
@@ -166,7 +166,7 @@ def test_two_rotations_within_one_second(app: ContainerLog, pipeline: Pipeline) 
     app.lines(2)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_a_second_rename_to_the_same_name_replaces_the_first_file(
@@ -181,7 +181,7 @@ def test_a_second_rename_to_the_same_name_replaces_the_first_file(
     app.lines(2)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
@@ -198,7 +198,7 @@ def test_copytruncate_with_unread_bytes(
         pipeline.kill()
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_copytruncate_that_regrew_beyond_the_old_size(
@@ -217,7 +217,7 @@ def test_copytruncate_that_regrew_beyond_the_old_size(
     app.lines(300)
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
 
 
 def test_truncation_without_a_copy_is_a_loss_of_known_size(
@@ -273,8 +273,8 @@ def test_a_pod_that_is_deleted_with_unread_bytes(
     kubelet.remove_pod()
     pipeline.run()
     assert bytes(app.written) == pipeline.data()
-    assert {} == pipeline.checkpoints
-    assert [] == pipeline.losses
+    assert not pipeline.checkpoints
+    assert not pipeline.losses
 
 
 def test_a_pod_that_is_deleted_while_the_agent_is_down(
@@ -287,11 +287,11 @@ def test_a_pod_that_is_deleted_while_the_agent_is_down(
     kubelet.remove_pod()
     pipeline.kill()
     pipeline.run()
-    assert [("deleted", 0)] == [(loss.reason, loss.size_bytes) for loss in pipeline.losses]
-    assert {} == pipeline.checkpoints
+    assert [(loss.reason, loss.size_bytes) for loss in pipeline.losses] == [("deleted", 0)]
+    assert not pipeline.checkpoints
     pipeline.kill()
     pipeline.run()
-    assert 1 == len(pipeline.losses)
+    assert len(pipeline.losses) == 1
     other.close()
 
 
@@ -352,5 +352,5 @@ def test_a_static_pod_that_comes_again_goes_on_with_its_positions(kubelet: Kubel
         again.folder.rmdir()
         again.folder.parent.rmdir()
         pipeline.run()
-    assert [] == pipeline.losses
+    assert not pipeline.losses
     other.close()

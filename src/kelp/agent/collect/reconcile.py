@@ -19,8 +19,8 @@ from enum import Enum
 from pathlib import Path
 
 from kelp.agent.collect.descriptors import Descriptors
-from kelp.agent.collect.instancelog import GRACE_S, TORN_GRACE_S, InstanceLog, ReportLoss
 from kelp.agent.collect.fingerprint import TELLING_BYTES
+from kelp.agent.collect.instancelog import GRACE_S, TORN_GRACE_S, InstanceLog, ReportLoss
 from kelp.agent.collect.logfile import LogFile, read_head
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.paths import LogName
@@ -356,6 +356,8 @@ def _same(file: LogFile, found: Found, head: bytes) -> bool:
         return False
     if file.mark.length >= TELLING_BYTES or file.mark.length == len(head):
         return True
+    if not _begun(file):
+        return True  # where nothing was given out, a mistake repeats nothing
     return (file.device, file.inode) == (found.device, found.inode)
 
 
