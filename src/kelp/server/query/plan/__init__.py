@@ -1,0 +1,1 @@
+"""From a tree to answers: what the engine is asked, and what is done with what it gives."""

@@ -1,0 +1,57 @@
+"""A frame as an answer: a vector at one time, or a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kelp.server.query.logql import expressions as ast
+from kelp.server.query.metric.frame import Frame, Steps, key_of
+from kelp.server.query.plan.ranges import series_error
+from kelp.server.result import Matrix, Sample, Series, Vector
+
+
+def keeps_order(node: ast.Expression) -> bool:
+    """Whether the order of an instant answer means something: there is a sort in the query."""
+    match node:
+        case ast.VectorAggregation():
+            return node.op in ("sort", "sort_desc") or keeps_order(node.expression)
+        case ast.LabelReplace():
+            return keeps_order(node.expression)
+        case ast.BinaryOperation():
+            return keeps_order(node.left) or keeps_order(node.right)
+        case _:
+            return False
+
+
+def vector_of(frame: Frame, time_ns: int, *, ordered: bool, max_series: int) -> Vector:
+    """The values at the one step, sorted by labels unless `ordered`."""
+    _bound(frame, max_series)
+    samples = [
+        Sample(labels, time_ns, float(frame.values[row, 0]))
+        for row, labels in enumerate(frame.labels)
+        if frame.present[row, 0]
+    ]
+    return Vector(samples if ordered else sorted(samples, key=lambda s: key_of(s.labels)))
+
+
+def matrix_of(frame: Frame, steps: Steps, max_series: int) -> Matrix:
+    """The values at all steps, series sorted by labels."""
+    _bound(frame, max_series)
+    times = np.array(steps.times_ns(), dtype=np.int64)
+    rows = sorted(range(len(frame.labels)), key=lambda row: key_of(frame.labels[row]))
+    return Matrix(
+        [
+            Series(
+                frame.labels[row],
+                times[frame.present[row]].tolist(),
+                frame.values[row, frame.present[row]].tolist(),
+            )
+            for row in rows
+            if frame.present[row].any()
+        ]
+    )
+
+
+def _bound(frame: Frame, max_series: int) -> None:
+    if len(frame.labels) > max_series:
+        raise series_error(max_series)

@@ -1,0 +1,21 @@
+"""What every part of a plan needs while one query is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kelp.base.settings import Query as QuerySettings
+from kelp.server.ports import Dialect, Scope
+from kelp.server.query.run import Run
+from kelp.server.query.streams import StreamResolver
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One query of one caller."""
+
+    run: Run
+    scope: Scope
+    streams: StreamResolver
+    dialect: Dialect
+    settings: QuerySettings

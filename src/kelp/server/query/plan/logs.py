@@ -1,0 +1,100 @@
+"""Log queries: entries in a total order, newest or oldest first, up to a limit or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kelp.server.ports import BudgetError
+from kelp.server.query.logql import expressions as ast
+from kelp.server.query.metric.frame import Key, key_of
+from kelp.server.query.pipeline.compile import Step, compile_stages, run_steps
+from kelp.server.query.pipeline.row import Row, layered
+from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.prefilter import Prefilter, prefilter
+from kelp.server.query.plan.slices import Source, slices
+from kelp.server.query.records import COLUMNS, Record, read
+from kelp.server.query.result_rows import LabelledEntry
+from kelp.server.query.sql.text import all_of
+from kelp.server.query.streams import Selected
+from kelp.server.result import Entry, StreamEntries
+
+
+def plan_source(  # noqa: PLR0913 - the parts of one question
+    query: ast.LogQuery, context: Context, selected: Selected, *,
+    start_ns: int, end_ns: int, limit: int | None, backward: bool,
+) -> tuple[Source, Prefilter]:  # fmt: skip
+    """What is read, between start (in it) and end (outside), and what is left to do with it."""
+    before = prefilter(query.stages, context.dialect, list(selected.labels.values()))
+    where = all_of([selected.condition(), before.sql])
+    start = max(start_ns, selected.first_ns)
+    end = min(end_ns, selected.last_ns + 1)
+    max_rows = limit if limit is not None and not before.rest else 0
+    return Source(COLUMNS, where, start, end, backward, max_rows or 0), before
+
+
+def entries(
+    query: ast.LogQuery, context: Context, *,
+    start_ns: int, end_ns: int, limit: int | None, backward: bool,
+) -> Iterator[LabelledEntry]:  # fmt: skip
+    """Entries with their stream labels, in order; at most `limit` of them."""
+    selected = context.streams.select(
+        context.run, context.scope, query.matchers, start_ns, max(end_ns - 1, start_ns)
+    )
+    if not selected.labels:
+        return
+    source, before = plan_source(
+        query, context, selected, start_ns=start_ns, end_ns=end_ns, limit=limit, backward=backward
+    )
+    steps = compile_stages(before.rest)
+    left = limit
+    for table in slices(context.run, source):
+        for record in read(
+            table, derive_level=context.settings.derive_detected_level, with_ids=True
+        ):
+            found = entry_of(record, selected.labels[record.stream_id], steps)
+            if found is None:
+                continue
+            yield found
+            if left is not None:
+                left -= 1
+                if left <= 0:
+                    return
+        context.run.check_time()
+
+
+def entry_of(record: Record, base: dict[str, str], steps: list[Step]) -> LabelledEntry | None:
+    """A record as an entry, after the stages that were left to do; None where one drops it."""
+    metadata, error, details = layered(base, record.metadata)
+    if not steps:
+        parsed = {k: v for k, v in (("__error__", error), ("__error_details__", details)) if v}
+        labels = {k: v for k, v in base.items() if k not in metadata} if metadata else base
+        entry = Entry(record.time_ns, record.position, record.body, metadata, parsed)
+        return LabelledEntry(labels, entry)
+    row = Row(base, metadata, record.body, record.time_ns)
+    row.error, row.details = error, details
+    if not run_steps(steps, row):
+        return None
+    entry = Entry(record.time_ns, record.position, row.line, row.metadata, row.parsed_labels())
+    return LabelledEntry(row.stream_labels(), entry)
+
+
+def by_stream(found: Iterator[LabelledEntry], context: Context) -> list[StreamEntries]:
+    """Entries gathered under their label sets, which are sorted; each in the order it came.
+
+    Where the budget ends first, what was found so far, with a warning.
+    """
+    streams: dict[Key, StreamEntries] = {}
+    count = 0
+    try:
+        for one in found:
+            key = key_of(one.labels)
+            if key not in streams:
+                streams[key] = StreamEntries(one.labels, [])
+            streams[key].entries.append(one.entry)
+            count += 1
+    except BudgetError as e:
+        if not streams:
+            raise
+        context.run.warnings.append(f"the answer is not complete: {e}")
+    context.run.stats.entries_returned = count
+    return [streams[key] for key in sorted(streams)]

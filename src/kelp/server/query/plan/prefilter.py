@@ -1,0 +1,91 @@
+"""What of a pipeline the engine decides before a record is read, and what is left to do.
+
+Line filters go to SQL as far as the line is still the body; exact ones are then done with. From
+label filters behind a parser follow conditions that are necessary but not enough: a label that a
+parser cut out of a line stands in the line, unless it was escaped there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kelp.server.ports import Dialect
+from kelp.server.query.logql import expressions as ast
+from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, EXTRACTED
+from kelp.server.query.records import VIRTUAL
+from kelp.server.query.sql.lines import LineConditions
+from kelp.server.query.sql.text import all_of, any_of, string, to_bytes
+
+# Behind these the line, or a label, may be anything.
+_REWRITES_LINE = (ast.LineFormat, ast.Unpack, ast.Decolorize)
+_REWRITES_LABELS = (ast.LabelFormat, ast.Unpack, ast.LineFormat, ast.Decolorize)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilter:
+    """`conditions` are SQL over `records`; `rest` are the stages that rows still have to pass."""
+
+    conditions: list[str]
+    rest: tuple[ast.Stage, ...]
+    exact_lines: list[str] = field(default_factory=list)  # those conditions that lose no stage
+
+    @property
+    def sql(self) -> str:
+        """All conditions together."""
+        return all_of(self.conditions)
+
+
+def prefilter(
+    stages: Sequence[ast.Stage], dialect: Dialect, stream_labels: Sequence[dict[str, str]] = ()
+) -> Prefilter:
+    """Split a pipeline; `stream_labels` are those of the streams that were found."""
+    lines = LineConditions(dialect)
+    conditions: list[str] = []
+    rest: list[ast.Stage] = []
+    line_is_body = labels_from_line = True
+    for stage in stages:
+        if isinstance(stage, ast.LineFilter) and line_is_body:
+            exact = lines.exact(stage)
+            conditions.append(lines.necessary(stage) if exact is None else exact)
+            if exact is not None:
+                continue
+        elif isinstance(stage, ast.LabelFilter) and labels_from_line:
+            conditions.append(_necessary(stage.filter, dialect, stream_labels))
+        rest.append(stage)
+        line_is_body = line_is_body and not isinstance(stage, _REWRITES_LINE)
+        labels_from_line = labels_from_line and not isinstance(stage, _REWRITES_LABELS)
+    return Prefilter([c for c in conditions if c != "1"], tuple(rest))
+
+
+def _necessary(node: ast.Filter, dialect: Dialect, stream_labels: Sequence[dict[str, str]]) -> str:
+    """A condition that holds wherever the filter can; `1` where nothing is known."""
+    match node:
+        case ast.And():
+            both = (_necessary(n, dialect, stream_labels) for n in (node.left, node.right))
+            return all_of(both)
+        case ast.Or():
+            either = [_necessary(n, dialect, stream_labels) for n in (node.left, node.right)]
+            return "1" if "1" in either else any_of(either)
+        case ast.Matcher(name, "=", value) if _from_line(name, value, stream_labels):
+            return any_of(
+                [
+                    dialect.contains("body", to_bytes(value)),
+                    "position(body, '\\\\') > 0",
+                    f"has(mapValues(attributes), {string(value)})",
+                ]
+            )
+        case _:
+            return "1"
+
+
+def _from_line(name: str, value: str, stream_labels: Sequence[dict[str, str]]) -> bool:
+    """Whether a label of this name can only come out of the line or the metadata, as it is."""
+    plain = name.removesuffix(EXTRACTED)
+    return (
+        value != ""
+        and " " not in value  # a blank may stand for what was no UTF-8
+        and name not in (ERROR, ERROR_DETAILS, *VIRTUAL)
+        and plain not in VIRTUAL
+        and not any(name in labels or plain in labels for labels in stream_labels)
+    )

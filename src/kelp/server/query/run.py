@@ -1,0 +1,51 @@
+"""One question's way to the engine: its budget, its id, its clock, and what it has cost."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from kelp.base.clock import Clock
+from kelp.server.ports import BudgetError, Engine, EngineError
+from kelp.server.query.budget import Budget, engine_failed
+from kelp.server.result import Stats
+
+
+class Run:
+    """Asks the engine for one query of a user, which may take several of its own."""
+
+    def __init__(self, engine: Engine, budget: Budget, clock: Clock, query_id: str = "") -> None:
+        self._engine = engine
+        self._budget = budget
+        self._clock = clock
+        self._started = clock.monotonic()
+        self.query_id = query_id
+        self.stats = Stats()
+        self.warnings: list[str] = []
+        self.sql: list[str] = []
+
+    def ask(self, sql: str) -> pa.Table:
+        """The rows of a SELECT; BudgetError where it would cost too much."""
+        spent = self.spent_s()
+        self.sql.append(sql)
+        self.check_time()
+        try:
+            table = self._engine.query(
+                sql, settings=self._budget.settings(spent), query_id=self.query_id
+            )
+        except EngineError as e:
+            raise engine_failed(e) from e
+        finally:
+            self.stats.seconds = self.spent_s()
+        return table
+
+    def spent_s(self) -> float:
+        """Seconds since the question was asked."""
+        return self._clock.monotonic() - self._started
+
+    def check_time(self) -> None:
+        """BudgetError when the time is over; for work that is done outside the engine."""
+        if self._budget.timeout_s and self.spent_s() > self._budget.timeout_s:
+            raise BudgetError(
+                f"query stopped: it took longer than timeout_s ({self._budget.timeout_s:g} s); "
+                "narrow the time range or the selector, or add a line filter"
+            )

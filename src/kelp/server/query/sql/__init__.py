@@ -1,0 +1,1 @@
+"""Pieces of ClickHouse SQL that a plan is made of: text in, text out."""
