@@ -99,7 +99,7 @@ def run_of(labels: Mapping[str, str]) -> ContainerRun:
 def _near(name: str, known: Sequence[str]) -> str:
     if not known:
         return "; there are none at all yet"
-    near = difflib.get_close_matches(name, known, n=SHOWN_NAMES, cutoff=0.5)
+    near = sorted(difflib.get_close_matches(name, known, n=SHOWN_NAMES, cutoff=0.5))
     near = near or [k for k in known if name and k.startswith(name[:3])][:SHOWN_NAMES]
     if near:
         return f"; near it: {', '.join(near)}"

@@ -1,12 +1,10 @@
 """How logs look: for eyes (`default`), byte for byte (`raw`), and for programs (`json`, `jsonl`).
 
-Bodies come from anywhere, so control characters in them reach a terminal only as far as they set
-colours; a pipe gets the bytes as they are.
+What the bodies may do to a terminal is in kelp.cli.terminal.
 """
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from kelp.cli.logs_items import ContainerKey, Item, Loss, container_of
+from kelp.cli.terminal import harmless
 from kelp.cli.times import format_clock, format_ns, format_utc_ns
 
 # (pod, container) in the bright and the plain form of one colour, as stern does it.
@@ -23,9 +22,6 @@ _SEVERITY_COLOURS = {
     "trace": 90, "debug": 90, "warn": 33, "error": 31, "critical": 91, "fatal": 91,
 }  # fmt: skip
 _LOSS_COLOUR = 95
-
-# ESC that does not begin a colour (SGR), and the other control characters but the tab.
-_UNSAFE = re.compile(rb"\x1b(?!\[[0-9;:]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 REASONS = {
     "rotated_away": "rotated away",
@@ -74,9 +70,7 @@ class DefaultPrinter:
             text = loss_text(item, self._now_ns()).encode()
             self._out.write(head + self._paint(text, _LOSS_COLOUR) + b"\n")
             return
-        body = item.body
-        if self._look.terminal:
-            body = _UNSAFE.sub(_visible, body.removesuffix(b"\r"))
+        body = harmless(item.body) if self._look.terminal else item.body
         colour = _SEVERITY_COLOURS.get(item.severity, 0)
         for line in body.split(b"\n"):
             self._out.write(head + self._paint(line, colour) + b"\n")
@@ -209,11 +203,3 @@ def format_bytes(size: int) -> str:
             break
         value, unit = value / 1024, larger
     return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def _visible(match: re.Match[bytes]) -> bytes:
-    """A control character as its picture (U+2400 …), the others as the replacement character."""
-    code = match[0][0]
-    if code < 0x20:
-        return chr(0x2400 + code).encode()
-    return "␡".encode() if code == 0x7F else "\N{REPLACEMENT CHARACTER}".encode()

@@ -72,3 +72,10 @@ def client_options(function: F) -> F:
     for option in reversed(options):
         decorated = option(decorated)
     return cast(F, decorated)
+
+
+def time_range(function: F) -> F:
+    """--from and --to, as the arguments `start` and `end`."""
+    end = click.option("--to", "end", default="now", show_default=True, help="Up to this time.")
+    start = click.option("--from", "start", help="From this time on, or from so long ago.")
+    return start(end(function))
