@@ -63,7 +63,7 @@ def _open_embedded(settings: Settings, directory: Path) -> Store:
         opened.callback(StoreLock(directory).close)
         database = EmbeddedDatabase(EngineConfig(directory, key))
         opened.callback(database.close)
-        layout = Layout(encrypted=bool(key))
+        layout = Layout(encrypted=bool(key), codec="Default")  # see EngineConfig
         check_encryption(database, layout)
         migrate(database, layout)
         return Store(database, layout, opened.pop_all(), migrated=True)

@@ -3,21 +3,27 @@
 -- times, an insert touches few partitions, and they go when others of that day go.
 CREATE TABLE IF NOT EXISTS {{local:records}} {{on_cluster}}
 (
-    stream_id          UInt64,
-    timestamp          DateTime64(9, 'UTC'),
-    observed_timestamp DateTime64(9, 'UTC'),
-    position           UInt64,
-    severity_number    UInt8,
-    severity_text      LowCardinality(String),
-    trace_id           String,
-    span_id            String,
-    body               String,
-    attributes         Map(LowCardinality(String), String)
+    stream_id          UInt64 CODEC({{codec}}),
+    timestamp          DateTime64(9, 'UTC') CODEC(Delta, {{codec}}),
+    observed_timestamp DateTime64(9, 'UTC') CODEC(Delta, {{codec}}),
+    position           UInt64 CODEC(Delta, {{codec}}),
+    severity_number    UInt8 CODEC({{codec}}),
+    severity_text      LowCardinality(String) CODEC({{codec}}),
+    trace_id           String CODEC({{codec}}),
+    span_id            String CODEC({{codec}}),
+    body               String CODEC({{codec}}),
+    attributes         Map(LowCardinality(String), String) CODEC({{codec}}),
+    -- Identifiers; what it is and how to ask it: kelp.server.store.needle.
+    INDEX ids arrayMap(x -> if(length(x) = 32 OR (length(x) = 36 AND substring(x, 9, 1) = '-'), x, '*'), extractAll(body, '[0-9a-f-]{32,}')) TYPE bloom_filter(0.05) GRANULARITY 1,
+    INDEX times timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = {{engine:MergeTree}}
 PARTITION BY if(abs(dateDiff('day', observed_timestamp, timestamp)) <= 7, toDate(timestamp), toDate(observed_timestamp))
 ORDER BY (stream_id, timestamp)
-SETTINGS {{deduplication}}, {{durability}};
+SETTINGS {{deduplication}}, {{durability}},
+    -- Column by column, whatever the size: a third less work than row by row.
+    vertical_merge_algorithm_min_rows_to_activate = 1,
+    vertical_merge_algorithm_min_columns_to_activate = 1;
 
 {{distributed:records:stream_id}};
 
