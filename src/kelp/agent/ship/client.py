@@ -111,6 +111,8 @@ class Client:
         text = response.read(_MAX_ANSWER_BYTES)
         if not response.isclosed():
             self.close()  # what is left of an answer that long is not worth reading
+            if len(text) < _MAX_ANSWER_BYTES:
+                raise http.client.IncompleteRead(text, response.length)
         return Answer(
             response.status,
             {name.lower(): value for name, value in response.getheaders()},
