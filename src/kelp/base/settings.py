@@ -177,6 +177,9 @@ class Agent(Section):
     """Wake up on changes; without it the periodic scan alone finds new files."""
     max_open_files: Count = 2048
     """Open descriptors at the most; the least recently grown file is closed first."""
+    max_held_bytes: Bytes = 1 << 30
+    """Deleted log files that stay on the disk, being open, until they are read. Beyond it the
+    oldest are given up and counted as lost: the node's disk is worth more than their rest."""
     max_read_bytes: Bytes = 4 << 20
     """Read from all files before a batch is made of it: bounds the agent's memory."""
     max_record_bytes: Bytes = 16 << 20

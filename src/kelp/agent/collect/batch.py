@@ -19,10 +19,13 @@ def fair_shares(wanted: Sequence[int], budget: int) -> list[int]:
     At least MIN_READ_BYTES for one that wants them, so that the last ones get nothing where there
     are too many; whose turn it is decides the order of `wanted`.
     """
-    served = max(1, budget // MIN_READ_BYTES)
     shares = [0] * len(wanted)
+    served, least = 0, 0
+    while served < len(wanted) and (least < budget or not served):
+        least += min(wanted[served], MIN_READ_BYTES)
+        served += 1
     left = budget
-    order = sorted(range(min(served, len(wanted))), key=lambda i: wanted[i])
+    order = sorted(range(served), key=lambda i: wanted[i])
     for rank, i in enumerate(order):
         equal = left // (len(order) - rank)
         shares[i] = min(wanted[i], max(equal, 1))

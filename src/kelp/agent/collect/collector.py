@@ -23,7 +23,7 @@ from kelp.agent.collect.batch import BatchBuilder, fair_shares
 from kelp.agent.collect.checkpoint import encode
 from kelp.agent.collect.descriptors import Descriptors
 from kelp.agent.collect.instancelog import InstanceLog
-from kelp.agent.collect.logfile import LogFile
+from kelp.agent.collect.logfile import MIN_READ_BYTES, LogFile
 from kelp.agent.collect.logs import Logs
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.reconcile import Outcome, Reconciler
@@ -98,7 +98,7 @@ class PodLogCollector:
             if batch is not None or not (ready or self._dirty):
                 break
             self._reconcile_dirty()
-        self._more = batch is not None
+        self._more = batch is not None and any(r.last or r.file.readable for r in ready)
         self._metrics.files_open.set(len(self._descriptors))
         if batch is not None:
             self._metrics.read_bytes.inc(len(batch.data))
@@ -264,6 +264,8 @@ class PodLogCollector:
         logs, outcome = self._logs.reconcile(container)
         if outcome is Outcome.UNSETTLED:
             self._unsettled[container] = None
+        if any(file.gone for log in logs for file in log.files):
+            self._descriptors.give_up_held(self._settings.max_held_bytes)
         for log in logs:
             self._note(log)
             if log.instance.key in self._logs.forgotten and not log.files:
@@ -288,13 +290,27 @@ class PodLogCollector:
     # What to read of it.
 
     def _ready(self) -> list[_Ready]:
+        """Logs with something to read, in the order of their turns; enough of them for a batch."""
         now, now_ns = self._clock.monotonic(), self._clock.now_ns()
-        looks = (self._look(log, now, now_ns) for log in self._schedule.busy())
-        return [ready for ready in looks if ready is not None]
+        ready: list[_Ready] = []
+        least = 0
+        for log in self._schedule.busy():
+            item = self._look(log, now, now_ns)
+            if item is None:
+                continue
+            ready.append(item)
+            least += min(item.size, MIN_READ_BYTES)
+            # More than these would be opened for nothing, or closed again before their turn.
+            if least >= self._settings.max_read_bytes or len(ready) >= self._descriptors.limit:
+                break
+        return ready
 
     def _look(self, log: InstanceLog, now: float, now_ns: int) -> _Ready | None:
         """What can be read of a log now; in passing its finished files are left behind."""
         while (file := log.advance(now_ns, self._report)) is not None:
+            if file.fd < 0 and not log.closed(file) and file.ended and not grown(file):
+                self._schedule.rest(log)  # closed for being idle, and still so
+                break
             if not self._refresh(log, file, now):
                 break
             last = log.finished(file, now, now_ns)
@@ -304,7 +320,7 @@ class PodLogCollector:
                 continue
             if size or last:
                 return _Ready(log, file, size or file.unread, last)
-            if now - file.grown_at > IDLE_AFTER_S and not log.closed(file):
+            if not log.closed(file) and file.quiet_s(now, now_ns) > IDLE_AFTER_S:
                 self._schedule.rest(log)
             break
         self._note(log)
@@ -339,6 +355,8 @@ class PodLogCollector:
 
     def _read_piece(self, builder: BatchBuilder, item: _Ready, share: int) -> None:
         log, file = item.log, item.file
+        if file.fd < 0 and not self._refresh(log, file, self._clock.monotonic()):
+            return  # closed for another's sake since it was found ready
         room = builder.room(share)
         try:
             piece = file.read(room, self._settings.max_record_bytes, last=item.last)

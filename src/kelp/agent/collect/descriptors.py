@@ -52,11 +52,27 @@ class Descriptors:
         self._open.pop(file, None)
         file.close()
 
+    def give_up_held(self, limit_bytes: int) -> None:
+        """Close the oldest deleted files until the others hold no more than `limit_bytes`.
+
+        A deleted file takes its place on the disk for as long as it is open, out of the sight of
+        the kubelet, which would otherwise evict pods for it. What is given up is lost, and told.
+        """
+        gone = [f for f in self._open if f.gone]
+        held = sum(f.found_size for f in gone)
+        for file in gone:
+            if held <= limit_bytes:
+                return
+            held -= file.found_size
+            self.close(file)
+            file.lost = True
+
     def close_all(self) -> None:
         """Close every file."""
         for file in list(self._open):
             self.close(file)
 
     def _victim(self, newest: LogFile) -> LogFile:
-        others = [f for f in self._open if f is not newest] or [newest]
-        return next((f for f in others if not f.gone), others[0])
+        others = (f for f in self._open if f is not newest)
+        oldest = next(others, newest)
+        return oldest if not oldest.gone else next((f for f in others if not f.gone), oldest)

@@ -83,7 +83,7 @@ class InstanceLog:
         grace = self._grace(file)
         if now - file.closed_since < grace:
             return False
-        return now - file.grown_at >= grace or now_ns - file.settled_ns >= grace * 1e9
+        return file.quiet_s(now, now_ns) >= grace
 
     def _grace(self, file: LogFile) -> float:
         if file is self.files[-1] and not self.over and not self.folder_gone:

@@ -160,6 +160,13 @@ class LogFile:
             self._learn(head)
         return True
 
+    def quiet_s(self, now: float, now_ns: int) -> float:
+        """Seconds since the file was written to or renamed, by our own looks or its times.
+
+        The wall clock may have been turned; our looks begin when the file was opened.
+        """
+        return max(now - self.grown_at, (now_ns - self.settled_ns) / 1e9)
+
     def measure(self, now: float) -> bool:
         """Take the present size for the file's own; False where the file is suspect."""
         self.refresh(now)

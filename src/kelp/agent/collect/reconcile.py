@@ -305,7 +305,7 @@ class _Look:
         return same[0] if same else None
 
     def _found_again(self, file: LogFile, found: Found, fd: int, head: bytes) -> None:
-        if file in self.claims or (file.fd >= 0 and not file.done):
+        if file in self.claims or (file.fd >= 0 and not file.done and not _whole(file, found, fd)):
             os.close(fd)  # a copy of what is read from its original
             if file.done:
                 self._log.ignored.add(found.id)
@@ -359,6 +359,12 @@ def _same(file: LogFile, found: Found, head: bytes) -> bool:
     if not _begun(file):
         return True  # where nothing was given out, a mistake repeats nothing
     return (file.device, file.inode) == (found.device, found.inode)
+
+
+def _whole(file: LogFile, found: Found, fd: int) -> bool:
+    """Whether a copy of a deleted file can stand in for it, which gives its disk space back."""
+    size = gz_size_hint(fd, found.size) if found.name.gz else found.size
+    return size == file.found_size == file.size
 
 
 def _alike(a: bytes, b: bytes) -> bool:
