@@ -1,0 +1,1 @@
+"""Forensics on a node: what its kernel and its runtime did, read from their own words."""
