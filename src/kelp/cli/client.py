@@ -132,6 +132,12 @@ class Client:
         self._check(response)
         return msgspec.json.decode(response.content)
 
+    def probe(self, path: str) -> None:
+        """Ask for a path and heed its status alone."""
+        with self._errors():
+            response = self._http.get(path, timeout=CONNECT_TIMEOUT_S)
+        self._check(response)
+
     def post(self, path: str, body: object, params: Params | None = None) -> bytes:
         """The bytes of the answer to a JSON body."""
         with self._errors():
