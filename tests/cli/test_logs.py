@@ -261,3 +261,14 @@ def test_a_server_that_is_not_there_is_told(logs, server):
         "kelp: no Kelp server answers at http://127.0.0.1:1 (Connection refused): start one with "
         "`kelp up`, or name another with --url or $KELP_URL\n"
     )
+
+
+def test_previous_is_told_for_each_container_by_itself(logs, shop):
+    shop.items += [
+        record(T + 20, "other 0", pod="other-0", restart="0"),
+        record(T + 21, "other 1", pod="other-0", restart="1"),
+    ]
+    _, out, _ = logs("-n", "payments", "--previous")
+    assert out.splitlines() == ["loop-0 app run 1", "other-0 app other 0"]
+    _, out, _ = logs("-n", "payments", "--previous", "--limit", "1")
+    assert out.splitlines() == ["other-0 app other 0"]
