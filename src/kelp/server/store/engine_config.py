@@ -54,6 +54,11 @@ class EngineConfig:
     directory: Path
     key: str = ""
 
+    @property
+    def encrypted_data(self) -> Path:
+        """Where an encrypted store has its tables."""
+        return self.directory / "encrypted"
+
     def xml(self) -> str:
         """The configuration file."""
         caches = "".join(f"<{name}>{size}</{name}>" for name, size in _CACHES.items())
@@ -62,7 +67,7 @@ class EngineConfig:
         )
 
     def _storage(self) -> str:
-        path = escape(str(self.directory / "encrypted"))
+        path = escape(str(self.encrypted_data))
         return (
             "<storage_configuration><disks>"
             f"<kelp_below><type>local</type><path>{path}/</path></kelp_below>"

@@ -7,6 +7,7 @@ insert; whoever looks for streams by time finds too many at the worst, never too
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,28 +36,35 @@ class StreamSpan:
 
 
 class KnownStreams:
-    """Remembers what was written, the most recently seen streams first."""
+    """Remembers what was written, the most recently seen streams longest.
+
+    Safe to call from several threads at once.
+    """
 
     def __init__(self, max_streams: int = _MAX_STREAMS) -> None:
         self._max_streams = max_streams
+        self._lock = threading.Lock()
         self._spans: OrderedDict[int, tuple[int, int]] = OrderedDict()
 
     def news(self, spans: Iterable[StreamSpan]) -> list[StreamSpan]:
         """The spans, widened, that what is known does not cover."""
-        return [wide for wide in (s.widened() for s in spans) if not self._covers(wide)]
+        with self._lock:
+            return [wide for wide in (s.widened() for s in spans) if not self._covers(wide)]
 
     def learn(self, spans: Iterable[StreamSpan]) -> None:
         """Call it when the spans are in the store."""
-        for span in spans:
-            first, last = self._spans.get(span.stream.id, (span.first_ns, span.last_ns))
-            self._spans[span.stream.id] = min(first, span.first_ns), max(last, span.last_ns)
-            self._spans.move_to_end(span.stream.id)
-        while len(self._spans) > self._max_streams:
-            self._spans.popitem(last=False)
+        with self._lock:
+            for span in spans:
+                first, last = self._spans.get(span.stream.id, (span.first_ns, span.last_ns))
+                self._spans[span.stream.id] = min(first, span.first_ns), max(last, span.last_ns)
+                self._spans.move_to_end(span.stream.id)
+            while len(self._spans) > self._max_streams:
+                self._spans.popitem(last=False)
 
     def forget(self) -> None:
         """Know nothing: what is in the store may have been deleted."""
-        self._spans.clear()
+        with self._lock:
+            self._spans.clear()
 
     def _covers(self, span: StreamSpan) -> bool:
         known = self._spans.get(span.stream.id)

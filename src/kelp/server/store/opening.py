@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kelp.base.errors import ConfigError
+from kelp.base.clock import Clock, SystemClock
+from kelp.base.errors import ConfigError, KelpError
 from kelp.base.settings import Settings
 from kelp.server.store.embedded import EmbeddedDatabase
 from kelp.server.store.engine_config import EngineConfig, read_key
@@ -16,7 +17,7 @@ from kelp.server.store.schema import Layout, check_encryption, migrate
 from kelp.server.store.store import Store
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, clock: Clock | None = None) -> Store:
     """Open the store and bring its tables up to date.
 
     A server that cannot be reached is no error: the tables are made when it can be.
@@ -26,9 +27,9 @@ def open_store(settings: Settings) -> Store:
     url = store_url(settings)
     scheme = urlsplit(url).scheme
     if scheme == "chdb":
-        return _open_embedded(settings, directory_of(url))
+        return _open_embedded(settings, directory_of(url), clock or SystemClock())
     if scheme in ("http", "https"):
-        return _open_remote(settings, url)
+        return _open_remote(settings, url, clock or SystemClock())
     raise ConfigError(
         f"store.url: expected chdb:///path, http://host:port or https://host:port; got {url!r}"
     )
@@ -53,29 +54,47 @@ def encryption_key(settings: Settings) -> str:
     return read_key(Path(file)) if file else ""
 
 
-def _open_embedded(settings: Settings, directory: Path) -> Store:
+def _open_embedded(settings: Settings, directory: Path, clock: Clock) -> Store:
     if settings.store.cluster:
         raise ConfigError(
             f"store.cluster: expected none with the embedded store; got {settings.store.cluster!r}"
         )
     key = encryption_key(settings)
+    config = EngineConfig(directory, key)
+    if config.encrypted_data.exists() and not key:
+        raise KelpError(
+            f"store.encryption_key_file: expected the key file of the encrypted store {directory}; "
+            "got none: set it as it was, or begin a new store with another store.url"
+        )
     with ExitStack() as opened:
         opened.callback(StoreLock(directory).close)
-        database = EmbeddedDatabase(EngineConfig(directory, key))
+        database = EmbeddedDatabase(config)
         opened.callback(database.close)
         layout = Layout(encrypted=bool(key), codec="Default")  # see EngineConfig
         check_encryption(database, layout)
         migrate(database, layout)
-        return Store(database, layout, opened.pop_all(), migrated=True)
+        return Store(
+            database,
+            layout,
+            settings.store,
+            opened.pop_all(),
+            monotonic=clock.monotonic,
+            migrated=True,
+        )
 
 
-def _open_remote(settings: Settings, url: str) -> Store:
+def _open_remote(settings: Settings, url: str, clock: Clock) -> Store:
     if settings.store.encryption_key_file:
         raise ConfigError(
             "store.encryption_key_file: expected none with a ClickHouse server; encrypt its disks "
             "in its own configuration"
         )
+    if settings.store.max_bytes:
+        raise ConfigError(
+            "store.max_bytes: expected none with a ClickHouse server; it is for the embedded store"
+        )
     database = RemoteDatabase(url, settings.store.cluster)
     opened = ExitStack()
     opened.callback(database.close)
-    return Store(database, Layout(cluster=settings.store.cluster), opened)
+    layout = Layout(cluster=settings.store.cluster)
+    return Store(database, layout, settings.store, opened, monotonic=clock.monotonic)

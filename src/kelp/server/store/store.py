@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
+from kelp.base.settings import Store as StoreSettings
 from kelp.server.ports import Dialect, Engine, Group
 from kelp.server.store.database import Database
 from kelp.server.store.known import KnownStreams
 from kelp.server.store.needle import NeedleDialect
+from kelp.server.store.retention import Dropped, RetentionPass
 from kelp.server.store.schema import Layout, migrate
 from kelp.server.store.writing import Writer
 
@@ -16,12 +19,21 @@ class Store:
     """Tables in an engine; `opening.open_store` makes one. `opened` is unwound by close."""
 
     def __init__(
-        self, database: Database, layout: Layout, opened: ExitStack, *, migrated: bool = False
+        self,
+        database: Database,
+        layout: Layout,
+        settings: StoreSettings,
+        opened: ExitStack,
+        *,
+        monotonic: Callable[[], float],
+        migrated: bool = False,
     ) -> None:
         self._database = database
         self._layout = layout
         self._opened = opened
-        self._writer = Writer(database, KnownStreams())
+        self._known = KnownStreams()
+        self._writer = Writer(database, self._known)
+        self._retention = RetentionPass(database, layout, settings, monotonic)
         self._migrated = migrated
 
     @property
@@ -44,6 +56,14 @@ class Store:
         """See Writer.insert; for one thread at a time. Prepares first where that has not been."""
         self.prepare()
         self._writer.insert(group)
+
+    def apply_retention(self, now_ns: int) -> Dropped:
+        """Delete what is due at that time; for one thread at a time, beside all other calls."""
+        self.prepare()
+        dropped = self._retention.run(now_ns)
+        if dropped.streams:
+            self._known.forget()
+        return dropped
 
     def close(self) -> None:
         """Close the engine; what was inserted is on disk."""
