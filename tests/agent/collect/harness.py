@@ -46,6 +46,7 @@ class Pipeline:
         self.losses: list[Loss] = []
         self.files: list[SourceFile] = []
         self.ends: dict[str, int] = defaultdict(int)
+        self.after_cut: set[str] = set()  # a newline may stand between the cut bytes and the next
         self.gaps: dict[tuple[str, int], int] = {}
         self.story: dict[str, list[bytes | int]] = defaultdict(list)
         self.start()
@@ -112,8 +113,11 @@ class Pipeline:
             end = self.ends[key]
             while end != position and gaps.get((key, end)):
                 end += gaps[key, end]
-            assert position == end, f"{key}: expected a piece at {end}; got one at {position}"
-            self.ends[key] = position + len(data) + (cut + 1 if cut else 0)
+            newline = 1 if key in self.after_cut and position == end + 1 else 0
+            expected = end + newline
+            assert position == expected, f"{key}: expected a piece at {end}; got one at {position}"
+            self.ends[key] = position + len(data) + cut
+            (self.after_cut.add if cut else self.after_cut.discard)(key)
         told = [(loss.position, 0, key_of(loss), loss.size_bytes) for loss in losses]
         told += [(position, 1, key, data) for key, position, data, _ in self._pieces]
         for _, _, key, part in sorted(told, key=lambda t: t[:2]):
@@ -123,6 +127,11 @@ class Pipeline:
         """The agent dies: what was not committed never was; a new one begins."""
         self.collector.close()
         self.start()
+
+    def run_pieces(self) -> list[int]:
+        """Settle; `cut_bytes` of the pieces since the last commit."""
+        self.settle()
+        return [cut for _, _, _, cut in self._pieces]
 
     def run(self) -> int:
         """Settle and commit."""

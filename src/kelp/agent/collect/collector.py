@@ -95,9 +95,8 @@ class PodLogCollector:
             ready = self._ready()
             if ready:
                 batch = self._read(ready)
-            if batch is not None or not (ready or self._dirty):
+            if batch is not None or not (self._reconcile_dirty() or ready):
                 break
-            self._reconcile_dirty()
         self._more = batch is not None and any(r.last or r.file.readable for r in ready)
         self._metrics.files_open.set(len(self._descriptors))
         if batch is not None:
@@ -200,6 +199,8 @@ class PodLogCollector:
     def _scan(self) -> None:
         """Look at every folder, whatever inotify has told; unchanged ones cost a stat."""
         self._metrics.scans.inc()
+        if self._tree.away():
+            return
         now_ns = self._clock.now_ns()
         if self._tree.root.changed(now_ns) or not self._tree.root.watched:
             self._read_root()
@@ -244,6 +245,8 @@ class PodLogCollector:
         self._dirty |= self._unsettled
         self._unsettled = {}
         self._schedule.look_at_unwatched(now)
+        if self._tree.away():
+            return
         now_ns = self._clock.now_ns()
         for pod in list(self._tree.pods.values()):
             if not pod.watched and pod.changed(now_ns):
@@ -254,11 +257,14 @@ class PodLogCollector:
         if not self._tree.root.watched and self._tree.root.changed(now_ns):
             self._read_root()
 
-    def _reconcile_dirty(self) -> None:
-        while self._dirty:
-            dirty, self._dirty = self._dirty, {}
-            for container in dirty:
-                self._reconcile(container)
+    def _reconcile_dirty(self) -> bool:
+        """Look at the folders whose names changed; whether there were any."""
+        if not self._dirty or self._tree.away():
+            return False
+        dirty, self._dirty = self._dirty, {}
+        for container in dirty:
+            self._reconcile(container)
+        return True
 
     def _reconcile(self, container: Container) -> None:
         logs, outcome = self._logs.reconcile(container)

@@ -78,12 +78,18 @@ class InstanceLog:
         if not self.closed(file):
             file.closed_since = None
             return False
-        if file.closed_since is None:
-            file.closed_since = now
+        self.note_closed(now)
+        assert file.closed_since is not None
         grace = self._grace(file)
         if now - file.closed_since < grace:
             return False
         return file.quiet_s(now, now_ns) >= grace
+
+    def note_closed(self, now: float) -> None:
+        """From now on the graces of files run that nobody should write to any more."""
+        for file in self.files:
+            if file.closed_since is None and not file.done and self.closed(file):
+                file.closed_since = now
 
     def _grace(self, file: LogFile) -> float:
         if file is self.files[-1] and not self.over and not self.folder_gone:

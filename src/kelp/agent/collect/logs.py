@@ -41,7 +41,8 @@ class Logs:
         self._settings = settings
         self._reconciler = reconciler
         self._metrics = metrics
-        self._by_folder: dict[Container, dict[str, InstanceLog]] = {}
+        self._by_folder: dict[Path, dict[str, InstanceLog]] = {}
+        self._standing: dict[Path, Container] = {}  # the last one seen under a path
         self.forgotten: dict[str, bytes | None] = {}
         self._waiting: dict[str, dict[str, bytes]] = defaultdict(dict)
         for key, data in checkpoints.items():
@@ -54,6 +55,10 @@ class Logs:
 
     def reconcile(self, container: Container) -> tuple[list[InstanceLog], Outcome]:
         """Bring the logs of a folder in line with its files: all of them, forgotten ones too."""
+        if not container.gone:
+            self._standing[container.path] = container
+        elif self._standing.get(container.path) is not container:
+            return [], Outcome.SETTLED  # a static pod's, which has come again under this path
         for listing in range(_LISTINGS):
             names = _names_of(container)
             if names is None:
@@ -89,7 +94,7 @@ class Logs:
     def _logs_of(
         self, container: Container, names: Mapping[str, list[LogName]]
     ) -> dict[str, InstanceLog]:
-        logs = self._by_folder.setdefault(container, {})
+        logs = self._by_folder.setdefault(container.path, {})
         stored = self._waiting.pop(_key_of(container), {})
         for restart in sorted(names.keys() | stored.keys(), key=int):
             if restart not in logs:
@@ -123,11 +128,13 @@ class Logs:
             return True
 
     def _forget(self, container: Container, log: InstanceLog) -> None:
-        logs = self._by_folder.get(container, {})
+        logs = self._by_folder.get(container.path, {})
         if logs.pop(log.restart, None) is None:
             return
         if not logs:
-            del self._by_folder[container]
+            del self._by_folder[container.path]
+            if container.gone:
+                self._standing.pop(container.path, None)
         tombstone = _tombstone(container.pod, log)
         self.forgotten[log.instance.key] = tombstone
         if tombstone is not None:

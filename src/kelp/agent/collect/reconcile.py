@@ -88,6 +88,7 @@ class Reconciler:
         self._insert(log, look, _floor(log, look.claims))
         for file in missing:
             self._miss(log, file, bool(names))
+        log.note_closed(self._clock.monotonic())
         return Outcome.UNSETTLED if look.unsettled else Outcome.SETTLED
 
     def _miss(self, log: InstanceLog, file: LogFile, others: bool) -> None:

@@ -91,11 +91,16 @@ class Tree:
         self._metrics = metrics
         self._ignored: set[str] = set()
 
+    def away(self) -> bool:
+        """Whether the pods folder itself is gone, which says nothing of what was in it."""
+        self.root.gone = not self.root.path.is_dir()
+        return self.root.gone
+
     def read_root(self) -> list[Pod]:
         """Pods that are new or gone; a gone one is forgotten here."""
         listed = self.root.names()
         if listed is None or self.root.gone:
-            return []  # an unmounted pods folder says nothing of its pods
+            return []
         names = set(listed)
         gone = [p for n, p in self.pods.items() if n not in names]
         for pod in gone:

@@ -1,0 +1,190 @@
+"""What cannot be read is told: how much, where, why, and between when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kelp.agent.collect.checkpoint import Checkpoint, CheckpointError, FileMark, decode, encode
+from kelp.model.loss import LOSS_REASONS
+from tests.agent.collect.harness import Pipeline
+from tests.kubelet import ContainerLog, Kubelet
+
+
+@pytest.fixture
+def kubelet(tmp_path: Path) -> Kubelet:
+    return Kubelet(tmp_path / "pods")
+
+
+@pytest.fixture
+def app(kubelet: Kubelet) -> Iterator[ContainerLog]:
+    app = kubelet.start()
+    yield app
+    app.close()
+
+
+def test_a_gz_cut_short_gives_what_it_has_and_the_next_file_follows(
+    app: ContainerLog, kubelet: Kubelet
+) -> None:
+    app.lines(2000)
+    packed = app.compress(app.rotate("20261118-000001"))
+    packed.write_bytes(packed.read_bytes()[:-500])
+    app.lines(3)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    (loss,) = pipeline.losses
+    data = pipeline.data()
+    assert bytes(app.written[: loss.position]) == data[: loss.position]
+    assert data.endswith(bytes(app.written[-200:]))
+    assert (loss.reason, loss.size_bytes) == ("unreadable", 0)  # its trailer is gone
+    pipeline.kill()
+    assert pipeline.run() == 0
+    assert len(pipeline.losses) == 1
+    pipeline.collector.close()
+
+
+def test_the_size_of_a_broken_gz_is_known_where_it_was_seen_plain(
+    app: ContainerLog, kubelet: Kubelet
+) -> None:
+    app.lines(1)
+    pipeline = Pipeline(kubelet.root, max_read_bytes=1 << 16)
+    pipeline.run()
+    app.lines(2000)
+    pipeline.take_one()
+    pipeline.commit()
+    plain = app.rotate("20261118-000001")
+    size = plain.stat().st_size
+    packed = app.compress(plain)
+    packed.write_bytes(packed.read_bytes()[:-2000])
+    app.lines(1)
+    pipeline.kill()
+    pipeline.run()
+    (loss,) = pipeline.losses
+    assert ("unreadable", size) == (loss.reason, loss.position + loss.size_bytes)
+    pipeline.collector.close()
+
+
+def test_a_loss_lies_between_the_times_of_the_lines_around_it(
+    app: ContainerLog, kubelet: Kubelet
+) -> None:
+    app.lines(5)  # 0 … 4 ms
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    app.lines(5)
+    pipeline.collector.close()
+    app.rotate("20261118-000001").unlink()
+    app.lines(5)  # from 10 ms on
+    pipeline.start()
+    pipeline.run()
+    (loss,) = pipeline.losses
+    epoch = 1_794_960_000_000_000_000
+    assert (epoch + 4_000_000, epoch + 10_000_000) == (loss.start_ns, loss.end_ns)
+    assert loss.labels["container"] == "app"
+    assert "stream" not in loss.labels
+    pipeline.collector.close()
+
+
+def test_files_that_waited_and_went_are_told_with_their_sizes(
+    app: ContainerLog, kubelet: Kubelet
+) -> None:
+    """A backlog is known to the checkpoint, so that its loss has a size after a restart too."""
+    app.lines(1000)
+    first = app.rotate("20261118-000001")
+    app.lines(500)
+    second = app.rotate("20261118-000002")
+    sizes = [first.stat().st_size, second.stat().st_size]
+    app.lines(3)
+    pipeline = Pipeline(kubelet.root, max_read_bytes=20_000)
+    read = pipeline.take_one()
+    pipeline.commit()
+    pipeline.collector.close()
+    first.unlink()
+    second.unlink()
+    pipeline.start()
+    pipeline.run()
+    assert [(read, sizes[0] - read), (sizes[0], sizes[1])] == [
+        (loss.position, loss.size_bytes) for loss in pipeline.losses
+    ]
+    assert {"rotated_away"} == {loss.reason for loss in pipeline.losses}
+    assert len(app.written) == len(pipeline.data()) + pipeline.lost_bytes()
+    pipeline.collector.close()
+
+
+def test_an_older_file_that_appears_too_late_is_told(app: ContainerLog, kubelet: Kubelet) -> None:
+    app.lines(5)
+    app.rotate("20261118-000005")
+    app.lines(5)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    stray = app.live.with_name("0.log.20261118-000001")
+    stray.write_bytes(b"2026-11-17T00:00:00Z stdout F restored from a backup\n")
+    pipeline.run()
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert [stray.stat().st_size] == [loss.size_bytes for loss in pipeline.losses]
+    pipeline.collector.close()
+
+
+def test_bytes_that_come_after_a_file_was_finished_are_told(
+    app: ContainerLog, kubelet: Kubelet
+) -> None:
+    app.lines(5)
+    old = app.rotate("20261118-000001")
+    app.lines(5)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    with old.open("ab") as late:
+        late.write(b"too late\n")
+    app.rotate("20261118-000002")  # a reason to look
+    pipeline.run()
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert [len(b"too late\n")] == [loss.size_bytes for loss in pipeline.losses]
+    pipeline.collector.close()
+
+
+def test_reasons_are_bounded(app: ContainerLog, kubelet: Kubelet) -> None:
+    pipeline = Pipeline(kubelet.root)
+    app.lines(3)
+    pipeline.run()
+    app.live.write_bytes(b"")
+    pipeline.run()
+    assert {"truncated"} == {loss.reason for loss in pipeline.losses} & set(LOSS_REASONS)
+    pipeline.collector.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"version":99}', b'{"offset":"x"}', b"\xff"])
+def test_a_checkpoint_that_cannot_be_read_means_reading_anew(
+    app: ContainerLog, kubelet: Kubelet, data: bytes
+) -> None:
+    app.lines(3)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    pipeline.collector.close()
+    pipeline.checkpoints = dict.fromkeys(pipeline.checkpoints, data)
+    pipeline.start()
+    assert len(app.written) == pipeline.take()
+    pipeline.collector.close()
+    with pytest.raises(CheckpointError, match="expected"):
+        decode(data)
+
+
+def test_a_key_of_another_kind_is_kept_as_it_is(app: ContainerLog, kubelet: Kubelet) -> None:
+    pipeline = Pipeline(kubelet.root)
+    pipeline.checkpoints = {"journald": b"cursor", "a/b/c/d/x": b"?"}
+    pipeline.kill()
+    app.lines(1)
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.checkpoints["journald"] == b"cursor"
+    pipeline.collector.close()
+
+
+def test_a_checkpoint_comes_back_as_it_was() -> None:
+    mark = FileMark("ab" * 16, 1024, 5000, 1, 2, "0.log")
+    checkpoint = Checkpoint(
+        next_base=9, done=[mark], current=mark, base=3, offset=4, waiting=[mark], stamp=b"\xff\0"
+    )
+    assert checkpoint == decode(encode(checkpoint))
