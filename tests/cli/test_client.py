@@ -89,6 +89,15 @@ def test_flags_go_before_the_environment(environ, token_here, tmp_path):
     assert (found.url, found.token) == ("http://flag:1", "from-flag")
 
 
+def test_a_wrong_configuration_is_no_hindrance_where_it_is_not_needed(environ, tmp_path):
+    (tmp_path / "kelp.yaml").write_text("nonsense: 1\n")
+    environ |= {"KELP_CONFIG": str(tmp_path / "kelp.yaml")}
+    with pytest.raises(KelpError, match=r"kelp\.yaml:1:1: expected one of "):
+        find_connection(environ=environ)
+    environ |= {"KELP_TOKEN": "t", "KELP_URL": "http://127.0.0.1:1"}
+    assert find_connection(environ=environ).token == "t"
+
+
 def test_a_url_without_a_scheme_is_refused(environ):
     with pytest.raises(KelpError, match=r'expected http://host:port or https://.*; got "h:1"'):
         find_connection("h:1", environ=environ)

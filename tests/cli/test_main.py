@@ -31,6 +31,16 @@ def test_help_imports_no_subcommand():
     assert done.stdout.endswith("heavy: []\n")
 
 
+def test_what_asks_a_server_pays_neither_for_the_engine_nor_for_arrow():
+    code = (
+        "import sys, kelp.cli.logs, kelp.cli.query, kelp.cli.sql, kelp.cli.labels, kelp.cli.up\n"
+        "heavy = {'pyarrow', 'chdb', 'clickhouse_connect', 'numpy', 'starlette', 'uvicorn'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "heavy: []\n"
+
+
 def test_an_unknown_subcommand_is_a_usage_error_with_the_one_meant(capsys):
     assert run(["log"]) == 2
     assert "No such command 'log'. Did you mean 'logs'?" in capsys.readouterr().err

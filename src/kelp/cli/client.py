@@ -66,18 +66,17 @@ def find_connection(
     """
     environ = os.environ if environ is None else environ
     named = url or environ.get("KELP_URL", "")
-    instance = find_instance(instance_path(environ))
-    settings = Settings()
-    if instance is None or named:
-        settings = load_config(None, environ).settings
-    target = (named or (instance.url if instance else configured_url(settings))).rstrip("/")
+    instance = None if named else find_instance(instance_path(environ))
+    target = named or (instance.url if instance else configured_url(_settings(environ)))
+    target = target.rstrip("/")
     if not target.startswith(("http://", "https://")):
         raise KelpError(f'expected http://host:port or https://host:port; got "{target}"')
-    local_file = settings.under_data_dir(settings.server.token_file, "token")
-    if instance and target == instance.url.rstrip("/"):
-        local_file = Path(instance.token_file)
-    token, source = _find_token(token_file, environ, local_file if _is_local(target) else None)
+    token, source = _given_token(token_file, environ) or _local_token(target, environ)
     return Connection(target, token, source, ca_file or environ.get("KELP_CA_FILE", ""))
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    return load_config(None, environ).settings
 
 
 def configured_url(settings: Settings) -> str:
@@ -89,18 +88,30 @@ def configured_url(settings: Settings) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _find_token(
-    token_file: str, environ: Mapping[str, str], local_file: Path | None
-) -> tuple[str, str]:
+def _given_token(token_file: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """(token, where it came from) as the user gave it."""
     if token_file:
         return read_token(Path(token_file)), token_file
     if environ.get("KELP_TOKEN"):
         return environ["KELP_TOKEN"], "$KELP_TOKEN"
     if environ.get("KELP_TOKEN_FILE"):
         return read_token(Path(environ["KELP_TOKEN_FILE"])), environ["KELP_TOKEN_FILE"]
+    return None
+
+
+def _local_token(target: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The token that a server on this machine left here; empty where there is none to read."""
+    if not _is_local(target):
+        return "", ""
+    instance = find_instance(instance_path(environ))
+    if instance and target == instance.url.rstrip("/"):
+        path = Path(instance.token_file)
+    else:
+        settings = _settings(environ)
+        path = settings.under_data_dir(settings.server.token_file, "token")
     try:
-        if local_file and local_file.exists():
-            return read_token(local_file), str(local_file)
+        if path.exists():
+            return read_token(path), str(path)
     except OSError:  # a folder that this user may not look into
         pass
     return "", ""

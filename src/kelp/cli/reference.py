@@ -67,6 +67,8 @@ address in this machine's configuration. **Which token.** `--token-file`, else `
 `$KELP_TOKEN_FILE`, else the token that lies on this machine; that one is sent to a server on this
 machine only. **TLS.** `--ca-file`, else `$KELP_CA_FILE`, else the system's authorities.
 
+**Completion.** `eval "$(_KELP_COMPLETE=bash_source kelp)"`; also `zsh_source` and `fish_source`.
+
 **Patterns** are [RE2](https://github.com/google/re2/wiki/Syntax). **Times** are RFC 3339
 (`2026-11-20T10:11:12Z`), local without a zone (`2026-11-20 10:11`, `10:11`), seconds or nanoseconds
 since 1970, or so long ago (`10m`, `1h30m`, `7d`).
