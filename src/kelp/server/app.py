@@ -8,11 +8,14 @@ closed in the opposite order, also where the start fails half-way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -23,32 +26,44 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from kelp.base.clock import Clock
+from kelp.base.errors import KelpError
+from kelp.base.settings import Query as QuerySettings
 from kelp.base.settings import Settings
 from kelp.server.admit.middleware import Admission
 from kelp.server.admit.tokens import TokenGate
 from kelp.server.http.body import BodyBudget
 from kelp.server.http.dispatch import RequestMetrics, routes, unrouted
 from kelp.server.http.endpoint import Call, Endpoint
-from kelp.server.ports import Scope
+from kelp.server.ports import EngineError, Scope
+from kelp.server.query.service import QueryService
+from kelp.server.query.tailing import TailCursor
 from kelp.server.receive.http_push import Pushes, PushMetrics
 from kelp.server.receive.http_segments import PATH as SEGMENTS_PATH
 from kelp.server.receive.http_segments import Segments
 from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.reception import Reception
 from kelp.server.serve.askers import Asker
+from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
 from kelp.server.serve.loki import Loki
 from kelp.server.serve.openapi import openapi_endpoint
 from kelp.server.serve.process import Operations, Process
 from kelp.server.serve.queries import Queries, Sql
 from kelp.server.serve.sql import SqlRoute
+from kelp.server.serve.tail import Tail
 from kelp.server.serve.turns import TurnMetrics, Turns
+from kelp.server.store.opening import encryption_key, open_store
+from kelp.server.store.sql import SqlLimits, run_readonly
+from kelp.server.store.store import Store
+from kelp.server.upkeep import Upkeep
 
 # Segments are decoded and made durable by so many at once; an fsync serves all that wait for it,
 # so the number is that of agents whose segments go to disk together.
 _RECEIVERS = 16
 # A push waits until it can be searched, most of the time for the inbox.
 _PUSHERS = 64
+# How long a stop may take to bring the inbox into the store; the rest stays in the inbox.
+DRAIN_S = 0.8
 # Bodies that are in memory at once, in multiples of the largest that is allowed.
 _BODIES = 4
 
@@ -62,6 +77,7 @@ class Parts:
     inbox: Inbox
     queries: Queries
     sql: Sql
+    cursor_at: Callable[[int], Any]  # where following begins, by a time in nanoseconds
     cancel: Callable[[str], None]  # stops the query with an id
     operations: Operations
     registry: CollectorRegistry
@@ -79,8 +95,12 @@ class Surface:
         asker = Asker(turns, parts.cancel)
         max_bytes = parts.settings.server.max_request_bytes
         bodies = BodyBudget(_BODIES * max_bytes)
+        self._followers = Followers()
         self._loki = Loki(parts.queries, asker, scope_of, parts.clock)
-        self._logs = Logs(parts.queries, asker, scope_of, parts.clock)
+        self._tail = Tail(parts.queries, asker, parts.clock, parts.cursor_at, self._followers)
+        self._logs = Logs(
+            parts.queries, asker, scope_of, parts.clock, parts.cursor_at, self._followers
+        )
         self._sql = SqlRoute(parts.sql, asker, scope_of)
         self._segments = Segments(
             parts.inbox, Reception(bodies, max_bytes, self._threads(_RECEIVERS, "kelp-receive"))
@@ -98,7 +118,12 @@ class Surface:
     def replace_queries(self, queries: Queries) -> None:
         """From now on these answer; for settings that were read again."""
         self._loki.queries = queries
+        self._tail.queries = queries
         self._logs.queries = queries
+
+    def stop_following(self) -> None:
+        """Let all who follow end; from the event loop."""
+        self._followers.stopping.set()
 
     def close(self) -> None:
         """Let the threads go."""
@@ -110,6 +135,7 @@ class Surface:
             self._logs.endpoint(),
             self._sql.endpoint(),
             *self._loki.endpoints(),
+            self._tail.endpoint(),
             *self._pushes.endpoints(),
             *self._process.endpoints(),
         ]
@@ -117,7 +143,10 @@ class Surface:
 
     def _assembled(self, gate: TokenGate, registry: CollectorRegistry) -> ASGIApp:
         app = Starlette(
-            routes=routes(self.endpoints, RequestMetrics(registry)),
+            routes=[
+                self._tail.route(),
+                *routes(self.endpoints, RequestMetrics(registry)),
+            ],
             exception_handlers={404: unrouted, 405: unrouted},
         )
         app.router.redirect_slashes = False
@@ -147,3 +176,71 @@ def new_registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+@dataclass
+class Opened:
+    """Everything behind the routes, open."""
+
+    store: Store
+    inbox: Inbox
+    upkeep: Upkeep
+    registry: CollectorRegistry
+    clock: Clock
+
+
+@contextmanager
+def opened(settings: Settings, clock: Clock) -> Iterator[Opened]:
+    """The store with its inbox, queries and upkeep, within the block.
+
+    Raises KelpError where the store cannot be opened, in words for whoever started it.
+    """
+    registry = new_registry()
+    with ExitStack() as stack:
+        try:
+            store = open_store(settings)
+        except EngineError as e:
+            raise KelpError(f"cannot open the store: {e}") from e
+        stack.callback(store.close)
+        inbox = Inbox(
+            Path(settings.data_dir) / "inbox",
+            store.insert,
+            settings.server,
+            key=bytes.fromhex(encryption_key(settings)),
+            clock=clock,
+            registry=registry,
+        )
+        stack.callback(inbox.close, DRAIN_S)
+        upkeep = Upkeep(
+            lambda: store.engine.query("SELECT 1"), store.apply_retention, clock, registry
+        )
+        stack.callback(upkeep.stop)
+        yield Opened(store, inbox, upkeep, registry, clock)
+
+
+def query_service(opened: Opened, settings: QuerySettings) -> QueryService:
+    """Queries over what is open, within those limits."""
+    return QueryService(opened.store.engine, settings, opened.store.dialect, opened.clock)
+
+
+def parts_of(opened: Opened, settings: Settings, gate: TokenGate, operations: Operations) -> Parts:
+    """The parts of the surface, out of what is open."""
+    engine = opened.store.engine
+
+    def sql(scope: Scope, text: str, query_id: str) -> pa.Table:
+        return run_readonly(
+            engine, scope, text, SqlLimits.of(operations.settings().query), query_id
+        )
+
+    return Parts(
+        settings=settings,
+        gate=gate,
+        inbox=opened.inbox,
+        queries=query_service(opened, settings.query),
+        sql=sql,
+        cursor_at=TailCursor,
+        cancel=engine.cancel,
+        operations=operations,
+        registry=opened.registry,
+        clock=opened.clock,
+    )

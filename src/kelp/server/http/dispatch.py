@@ -45,8 +45,8 @@ class RequestMetrics:
 
 
 def routes(endpoints: Iterable[Endpoint], metrics: RequestMetrics) -> list[BaseRoute]:
-    """Routes of all endpoints that are plain HTTP."""
-    return [_route(e, metrics) for e in endpoints if not e.websocket]
+    """Routes of all endpoints."""
+    return [_route(e, metrics) for e in endpoints]
 
 
 def _route(endpoint: Endpoint, metrics: RequestMetrics) -> Route:

@@ -76,7 +76,6 @@ class Endpoint:
     statuses: tuple[int, ...] = (400,)  # that it may answer beside 200 and the common ones
     success: int = 200
     open: bool = False  # asks for no token
-    websocket: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -96,7 +95,7 @@ def speaks_json(path: str) -> bool:
 
 async def arguments_of(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     """The values of all parameters that the endpoint has; raises RefusalError."""
-    given = _fields(request.url.query.encode())
+    given = fields_of(request.url.query.encode())
     if endpoint.reads_form and request.method == "POST":
         given |= await _form(request)
     if endpoint.is_ours:
@@ -165,10 +164,11 @@ async def _form(request: Request) -> dict[str, list[str]]:
     kind = content_type(request)
     if kind not in (FORM, ""):
         raise RefusalError(415, "the body's content type", expected=FORM, got=shown(kind))
-    return _fields(data)
+    return fields_of(data)
 
 
-def _fields(data: bytes) -> dict[str, list[str]]:
+def fields_of(data: bytes) -> dict[str, list[str]]:
+    """The fields of a URL's query or of a form; raises RefusalError."""
     found: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(

@@ -6,117 +6,119 @@ days, holds no place that another could use.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
 from kelp.base.clock import Clock
-from kelp.model.loss import Loss
 from kelp.server.http.dispatch import refusal_of
 from kelp.server.http.endpoint import Call, Endpoint, Parameter
 from kelp.server.http.kinds import BOOLEAN, DURATION, TIME, at_least, one_of
 from kelp.server.http.refusal import RefusalError
-from kelp.server.ports import Scope
+from kelp.server.http.times import MAX_NS
 from kelp.server.serve.askers import Asker, new_query_id
+from kelp.server.serve.follow import LOOK_EVERY_S, Follower, Followers, pause
 from kelp.server.serve.loki import QUERY, ScopeOf
-from kelp.server.serve.ndjson import LineEncoder, Losses, end_line, error_line, loss_line
-from kelp.server.serve.queries import Queries, Record
-from kelp.server.serve.ranges import Range, range_of
+from kelp.server.serve.ndjson import end_line, error_line
+from kelp.server.serve.queries import Queries
+from kelp.server.serve.ranges import range_of
+from kelp.server.serve.reading import News, Question, Reading
+from kelp.server.serve.seam import Seam
 
 NDJSON = "application/x-ndjson"
 NAME = "logs"
 
-# What is encoded before it goes out: enough to be worth a call, little enough for many readers.
-_PIECE_BYTES = 1 << 20
 MAX_TAIL = 100_000  # `tail` must be held in memory to be turned round
 
-
-@dataclass
-class _Reading:
-    """One answer under way."""
-
-    records: Iterator[Record]
-    losses: Losses
-    query_id: str
-    encoder: LineEncoder = field(default_factory=LineEncoder)
-    count: int = 0
-
-    def piece(self) -> bytes:
-        """The next lines; empty at the end."""
-        out = bytearray()
-        for labels, entry in self.records:
-            for loss in self.losses.before(labels, entry):
-                out += loss_line(loss) + b"\n"
-            out += self.encoder.record(labels, entry) + b"\n"
-            self.count += 1
-            if len(out) >= _PIECE_BYTES:
-                return bytes(out)
-        for loss in self.losses.rest():
-            out += loss_line(loss) + b"\n"
-        return bytes(out)
+# With `follow`: an empty line where nothing was said for so long.
+_SIGN_OF_LIFE_S = 1.0
+_LOSSES_EVERY_S = 5.0
 
 
 class Logs:
     """The handler; `queries` may be replaced while it is in use."""
 
-    def __init__(self, queries: Queries, asker: Asker, scope_of: ScopeOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        asker: Asker,
+        scope_of: ScopeOf,
+        clock: Clock,
+        cursor_at: Callable[[int], Any],
+        followers: Followers,
+    ) -> None:
+        """`cursor_at` makes the cursor with which following begins at a time in ns."""
         self.queries = queries
         self._asker = asker
         self._scope_of = scope_of
         self._clock = clock
+        self._cursor_at = cursor_at
+        self._followers = followers
 
     async def get(self, call: Call) -> Response:
-        """The records of a query."""
-        a, scope = call.arguments, self._scope_of(call)
+        """The records of a query, and with `follow` those that come."""
+        a = call.arguments
         _check(a)
         now_ns = self._clock.now_ns()
-        asked = range_of(a, now_ns, now_ns)
-        query_id = new_query_id()
-
-        def begin(_id: str) -> tuple[_Reading, bytes]:
-            reading = self._reading(a, scope, asked, query_id)
-            return reading, reading.piece()
-
-        # The first piece comes before the status does, so that a wrong query has its own.
-        reading, first = await self._asker.ask(call.request, begin, query_id)
-        return StreamingResponse(self._lines(reading, first), media_type=NDJSON)
-
-    def _reading(self, a: Mapping[str, Any], scope: Scope, asked: Range, query_id: str) -> _Reading:
-        backward = a["direction"] == "backward"
-        newest: int | None = a["tail"]
-        records = self.queries.records(
+        asked = range_of({**a, "end": a["end"] or MAX_NS}, now_ns, now_ns)
+        question = Question(
             a["query"],
-            scope,
-            start_ns=asked.start_ns,
-            end_ns=asked.end_ns,
-            limit=a["limit"] if newest is None else newest,
-            direction="forward" if newest is None and not backward else "backward",
-            query_id=query_id,
+            self._scope_of(call),
+            asked,
+            limit=a["limit"],
+            newest=a["tail"],
+            backward=a["direction"] == "backward",
+            losses=a["losses"],
         )
-        begin_ns = asked.start_ns
-        if newest is not None:
-            kept = list(records)[::-1]
-            records = iter(kept)
-            # What was lost before the oldest line that is shown is not asked for.
-            begin_ns = kept[0][1].timestamp if kept else begin_ns
-        losses: list[Loss] = []
-        if a["losses"]:
-            losses = self.queries.losses(
-                a["query"], scope, start_ns=begin_ns, end_ns=asked.end_ns, query_id=query_id
+        seam = Seam(asked.start_ns, now_ns) if a["follow"] else None
+        reading = Reading(self.queries, question, new_query_id(), seam)
+        # The first piece comes before the status does, so that a wrong query has its own.
+        first = await self._asker.ask(call.request, lambda _: reading.piece(), reading.query_id)
+        following = None
+        if seam is not None:
+            cursor = self._cursor_at(seam.since_ns)
+            following = (
+                Follower(self.queries, self._asker, question.query, question.scope, cursor),
+                News(self.queries, question, reading, seam),
             )
-        return _Reading(records, Losses(losses, backward=backward), query_id)
+        return StreamingResponse(self._lines(reading, first, following), media_type=NDJSON)
 
-    async def _lines(self, reading: _Reading, first: bytes) -> AsyncIterator[bytes]:
+    async def _lines(
+        self, reading: Reading, first: bytes, following: tuple[Follower, News] | None
+    ) -> AsyncIterator[bytes]:
         piece = first
         try:
             while piece:
                 yield piece
-                piece = await self._asker.run(lambda _id: reading.piece(), reading.query_id)
-            yield end_line(reading.count, []) + b"\n"
+                piece = await self._asker.run(lambda _: reading.piece(), reading.query_id)
+            if following is None:
+                yield end_line(reading.count, reading.warnings) + b"\n"
+                return
+            with self._followers.one_more():
+                async for piece in self._coming(*following):
+                    yield piece
         except Exception as e:  # noqa: BLE001 - the status is out: the error becomes the last line
             yield error_line(refusal_of(e, NAME)) + b"\n"
+
+    async def _coming(self, follower: Follower, news: News) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        spoken = looked = loop.time()
+        while True:
+            found = await follower.look()
+            piece = news.lines(found, self._clock.now_ns())
+            if news.wants_losses and loop.time() - looked >= _LOSSES_EVERY_S:
+                looked = loop.time()
+                piece += await self._asker.run(
+                    lambda query_id: news.losses(self._clock.now_ns(), query_id)
+                )
+            if piece or loop.time() - spoken >= _SIGN_OF_LIFE_S:
+                spoken = loop.time()
+                yield piece or b"\n"
+            # Where there was something, there may be more at once.
+            if await pause(self._followers.stopping, 0.01 if found else LOOK_EVERY_S):
+                raise RefusalError(503, "the server is stopping", hint="follow again in a moment")
 
     def endpoint(self) -> Endpoint:
         """Its declaration."""
@@ -133,24 +135,28 @@ class Logs:
 
 
 def _check(a: Mapping[str, Any]) -> None:
-    if a["tail"] is None:
-        return
-    for other in ("limit", "direction"):
-        if a[other] is not None:
+    exclusive = [("tail", "limit"), ("tail", "direction"), ("follow", "end"), ("follow", "limit")]
+    for one, other in exclusive:
+        if a[one] and a[other] is not None:
             raise RefusalError(
                 400,
-                f"the parameters 'tail' and '{other}' exclude each other",
-                hint="tail gives the newest records, oldest first",
+                f"the parameters '{one}' and '{other}' exclude each other",
+                hint="tail gives the newest records, oldest first; follow has no end",
             )
+    if a["follow"] and a["direction"] == "backward":
+        raise RefusalError(
+            400, "the parameter 'direction'", expected="forward with follow", got="backward"
+        )
 
 
 _PARAMETERS = (
     QUERY,
     Parameter("start", "From here, inclusive; default: the oldest record.", TIME),
-    Parameter("end", "Up to here, exclusive; default: now.", TIME),
-    Parameter("since", "Duration before `end`, in place of `start`.", DURATION),
+    Parameter("end", "Up to here, exclusive; default: the newest record.", TIME),
+    Parameter("since", "Duration before `end` (or now), in place of `start`.", DURATION),
     Parameter("limit", "At the most so many records; default: no limit.", at_least(1)),
     Parameter("tail", "The newest so many records, oldest first.", at_least(1, MAX_TAIL)),
     Parameter("direction", "forward (default) or backward.", one_of("forward", "backward")),
+    Parameter("follow", "true: go on with what comes.", BOOLEAN, default=False),
     Parameter("losses", "false: leave out losses.", BOOLEAN, default=True),
 )

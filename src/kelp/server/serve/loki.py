@@ -147,6 +147,22 @@ class Loki:
             ),
         )
 
+    async def index_stats(self, call: Call) -> Response:
+        """`index/stats`; not wrapped into a status, as in Loki."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), INDEX_REACH_NS)
+        found = await self._asker.ask(
+            call.request,
+            lambda query_id: self.queries.stats(
+                a["query"],
+                scope,
+                start_ns=asked.start_ns,
+                end_ns=asked.end_ns,
+                query_id=query_id,
+            ),
+        )
+        return Response(msgspec.json.encode(found), media_type=JSON)
+
     async def format_query(self, call: Call) -> Response:
         """`format_query`."""
         query = call.arguments["query"]
@@ -210,6 +226,15 @@ class Loki:
                     Parameter("match[]", "A selector; any of several counts.", repeated=True),
                     *RANGE,
                 ),
+                statuses=_ASKING,
+            ),
+            Endpoint(
+                f"{base}/index/stats",
+                _GET_POST,
+                "indexStats",
+                "How much lies under a selector.",
+                self.index_stats,
+                (Parameter("query", "A selector.", required=True), *RANGE),
                 statuses=_ASKING,
             ),
             Endpoint(

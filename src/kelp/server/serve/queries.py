@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from kelp.model.loss import Loss
 from kelp.server.ports import Scope
-from kelp.server.result import Answer, Entry
+from kelp.server.result import Answer, Entry, StreamEntries
 
 Record: TypeAlias = tuple[dict[str, str], Entry]
 """The labels of a record's stream, and the record."""
@@ -75,6 +75,31 @@ class Queries(Protocol):
     ) -> Iterator[Record]:
         """Labels and entry of each record in total order; `limit` None: all of them."""
 
+    def tail(
+        self, query: str, scope: Scope, *, after: Any, limit: int, query_id: str
+    ) -> tuple[list[StreamEntries], Any]:
+        """What has become searchable since the cursor, oldest first, and the next cursor."""
+
+    def stats(
+        self, query: str, scope: Scope, *, start_ns: int, end_ns: int, query_id: str
+    ) -> dict[str, int]:
+        """How much lies under a selector: streams, chunks, entries, bytes."""
+
+    def volume(  # noqa: PLR0913 - likewise
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        start_ns: int,
+        end_ns: int,
+        step_ns: int,
+        limit: int,
+        target_labels: Sequence[str],
+        aggregate_by: str,
+        query_id: str,
+    ) -> Answer:
+        """Bytes by labels, largest first; with a step above 0, at steps."""
+
     def explain(  # noqa: PLR0913 - likewise
         self, query: str, scope: Scope, *, start_ns: int, end_ns: int, step_ns: int, limit: int,
         direction: str, query_id: str,
@@ -88,5 +113,5 @@ class Queries(Protocol):
 class Sql(Protocol):
     """SQL over read-only views of the caller's records."""
 
-    def __call__(self, scope: Scope, sql: str, query_id: str) -> pa.Table:
+    def __call__(self, scope: Scope, text: str, query_id: str, /) -> pa.Table:
         """Run a SELECT; raises QueryError, BudgetError, EngineError."""
