@@ -365,6 +365,14 @@ def test_two_old_reports_at_once_without_a_caller_id(seed):
     assert [(k.pid, k.process) for k in found] == [(11, "one"), (22, "two")]
 
 
+def test_a_victim_that_no_report_names_is_not_given_to_one_that_names_another():
+    other = CGROUPFS.replace("c0ffee", "decade")
+    unnamed, named = memcg_3_10(22, task=other, name="two"), memcg_3_10(11, name="one")
+    lines = [*unnamed[:9], *named[:-1], unnamed[-1], named[-1]]
+    found = sorted(kills(lines), key=lambda k: k.pid)
+    assert [(k.pid, k.task_cgroup) for k in found] == [(11, CGROUPFS), (22, other)]
+
+
 def shuffled(chance, one, two):
     """Two sequences mixed, each in its order."""
     turns = [0] * len(one) + [1] * len(two)

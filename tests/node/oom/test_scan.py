@@ -4,7 +4,7 @@ import time
 import pytest
 
 from kelp.node.oom import scan
-from kelp.node.oom.scan import has_key_word
+from kelp.node.oom.scan import _KeyWords
 from kelp.node.oom.source import blocks
 
 from .found import calendar, kills
@@ -59,7 +59,12 @@ def test_the_table_of_a_report_without_its_beginning_is_in_the_block_before():
 
 @pytest.mark.parametrize("report", [memcg_3_10, memcg_4_19, memcg_6, global_6, group_6])
 def test_each_report_has_a_key_word(report):
-    assert has_key_word("\n".join(report()).encode())
+    assert _KeyWords("\n".join(report()).encode()).first_from(0) is not None
+
+
+def test_key_words_are_found_in_order():
+    words = _KeyWords(b"oom-kill ... ill process ... oom-kill")
+    assert [words.first_from(at) for at in (0, 1, 13, 14, 29, 30)] == [0, 13, 13, 29, 29, None]
 
 
 def test_a_log_about_something_else_is_passed_over_fast():

@@ -1,8 +1,7 @@
 """A whole log to its kills, fast where there are none.
 
-Most of a log is about something else. A block in which none of the kernel's key words stands is not
-looked at line by line, unless a report is open; the block before the first key word is, because a
-report whose beginning was lost has its table there.
+Most of a log is about something else. Unless a report is open, only lines around the kernel's key
+words are looked at; many before one, because a report whose beginning was lost has its table there.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ _KEY_WORDS = (
     b'"MESSAGE": [',
     b'"MESSAGE" : [',
 )
+_LOOK_BACK_BYTES = 1 << 18  # a task table of 2,000 rows
+_STEP_BYTES = 1 << 12  # looked at before asking again whether a report is still open
 
 
 class Scanner:
@@ -37,19 +38,27 @@ class Scanner:
     def __init__(self, calendar: Calendar) -> None:
         self._framer = Framer()
         self._assembler = Assembler(calendar)
-        self._before: bytes | None = None
+        self._before = b""  # the end of what was passed over
 
     def feed(self, block: bytes) -> Iterator[Kill]:
         """Take the next block; the kills of the reports that end in it."""
-        if not self._assembler.busy and not has_key_word(block):
-            self._before = block
-            return
-        if self._before is not None:
-            # Blocks were passed over: what the framer knows is of a place long before.
-            self._framer = Framer()
-            yield from self._lines(self._before.split(b"\n"))
-            self._before = None
-        yield from self._lines(block.split(b"\n"))
+        data = self._before + block
+        words = _KeyWords(data)
+        at = 0
+        while at < len(data):
+            if not self._assembler.busy:
+                word = words.first_from(at)
+                if word is None:
+                    break
+                start = _line_start(data, max(at, word - _LOOK_BACK_BYTES), at)
+                if start > at:  # what the framer knows is of a place before
+                    self._framer = Framer()
+                at, end = start, _line_end(data, word)
+            else:
+                end = _line_end(data, min(at + _STEP_BYTES, len(data)))
+            yield from self._lines(data[at:end])
+            at = end
+        self._before = data[_line_start(data, max(at, len(data) - _LOOK_BACK_BYTES), at) :]
 
     def end(self) -> Iterator[Kill]:
         """The kills of the reports that are open at the log's end."""
@@ -57,17 +66,40 @@ class Scanner:
             yield from self._assembler.feed(line)
         yield from self._assembler.end()
 
-    def _lines(self, lines: list[bytes]) -> Iterator[Kill]:
-        if lines and not lines[-1]:
-            lines.pop()
-        for raw in lines:
+    def _lines(self, data: bytes) -> Iterator[Kill]:
+        for raw in data.removesuffix(b"\n").split(b"\n"):
             for line in self._framer.feed(raw):
                 yield from self._assembler.feed(line)
 
 
-def has_key_word(block: bytes) -> bool:
-    """Could there be a word about an OOM in it?"""
-    return any(word in block for word in _KEY_WORDS)
+class _KeyWords:
+    """Where the key words stand in some bytes, each looked for once on the way through."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._next = dict.fromkeys(_KEY_WORDS, 0)
+
+    def first_from(self, at: int) -> int | None:
+        """The place of the first key word at `at` or after; `at` must not go back."""
+        for word, place in list(self._next.items()):
+            if place < at or place == 0:
+                found = self._data.find(word, at)
+                if found < 0:
+                    del self._next[word]
+                else:
+                    self._next[word] = found
+        return min(self._next.values(), default=None)
+
+
+def _line_start(data: bytes, at: int, least: int) -> int:
+    """Where the line begins in which `at` is, `least` (the beginning of a line) at the earliest."""
+    return max(least, data.rfind(b"\n", least, at) + 1)
+
+
+def _line_end(data: bytes, at: int) -> int:
+    """Where the line ends in which `at` is, its line end included."""
+    found = data.find(b"\n", at)
+    return len(data) if found < 0 else found + 1
 
 
 def scan(blocks: Iterable[bytes], calendar: Calendar) -> Iterator[Kill]:
