@@ -86,7 +86,7 @@ def _rows(stream: _Stream) -> PushedRows:
 
 
 def _metadata(named: dict[str, str]) -> Metadata | None:
-    return {metadata_name(k): v for k, v in named.items() if v} if named else None
+    return {metadata_name(k): v for k, v in named.items()} if named else None
 
 
 def _times(texts: list[str]) -> npt.NDArray[np.int64]:

@@ -111,11 +111,11 @@ def to_log_batch(rows: Sequence[PushedRows], observed_ns: int, first_position: i
 
 
 def attributes(maps: Sequence[Metadata | None]) -> pa.MapArray:
-    """(n,) maps of text; empty values are left out, for they say "not there"."""
+    """(n,) maps of text. Empty values stay: LogQL can tell them from what is not there."""
     if not any(maps):
         offsets = np.zeros(len(maps) + 1, np.int32)
         return pa.MapArray.from_arrays(pa.array(offsets), pa.array([], "str"), pa.array([], "str"))
-    pairs = [[(k, v) for k, v in (m or {}).items() if v] for m in maps]
+    pairs = [list((m or {}).items()) for m in maps]
     offsets = np.zeros(len(pairs) + 1, np.int32)
     np.cumsum([len(p) for p in pairs], out=offsets[1:])
     keys = [k for p in pairs for k, _ in p]
