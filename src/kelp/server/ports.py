@@ -26,7 +26,7 @@ class Engine(Protocol):
         """Run a SELECT with `{name:Type}` parameters bound; raises EngineError.
 
         Columns of type String (also within Map, Array and LowCardinality) come as pa.binary, for
-        what is stored need not be UTF-8. Parameters are str, int, float, or lists and dicts of
+        what is stored need not be UTF-8. Parameters are str, int, float, or lists of
         them; arbitrary bytes go into the text, through `Dialect`. `settings` become a SETTINGS
         clause: `sql` must have none of its own.
         """

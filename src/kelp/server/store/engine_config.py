@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from kelp.base.errors import ConfigError
+from kelp.base.errors import ConfigError, KelpError
+from kelp.base.files import write_durably
 
 ENCRYPTED_POLICY = "kelp_encrypted"
 
@@ -54,11 +56,6 @@ class EngineConfig:
     directory: Path
     key: str = ""
 
-    @property
-    def encrypted_data(self) -> Path:
-        """Where an encrypted store has its tables."""
-        return self.directory / "encrypted"
-
     def xml(self) -> str:
         """The configuration file."""
         caches = "".join(f"<{name}>{size}</{name}>" for name, size in _CACHES.items())
@@ -67,7 +64,7 @@ class EngineConfig:
         )
 
     def _storage(self) -> str:
-        path = escape(str(self.encrypted_data))
+        path = escape(str(self.directory / "encrypted"))
         return (
             "<storage_configuration><disks>"
             f"<kelp_below><type>local</type><path>{path}/</path></kelp_below>"
@@ -76,6 +73,35 @@ class EngineConfig:
             f"</disks><policies><{ENCRYPTED_POLICY}><volumes><main><disk>kelp_encrypted</disk>"
             f"</main></volumes></{ENCRYPTED_POLICY}></policies></storage_configuration>"
         )
+
+
+def check_key(config: EngineConfig) -> None:
+    """Refuse a key (or none) that the store was not made with; note that of a new one.
+
+    The engine would refuse it, too, but does not say why. What is noted is a keyed hash (BLAKE2b),
+    which does not lead back to 128 random bits.
+    """
+    path = config.directory / "encrypted.key-id"
+    found = path.read_text() if path.exists() else ""
+    is_new = not (config.directory / "metadata").exists()
+    if not config.key:
+        if found:
+            raise _other_key(config, "the key file that it was encrypted with", "none")
+        return
+    key_id = blake2b(b"kelp store", key=bytes.fromhex(config.key), digest_size=16).hexdigest()
+    if not found and not is_new:
+        raise _other_key(config, "no key file, for it is not encrypted", "one")
+    if found not in ("", key_id):
+        raise _other_key(config, "the key that it was encrypted with", "another one")
+    if not found:
+        write_durably(path, key_id.encode())
+
+
+def _other_key(config: EngineConfig, expected: str, got: str) -> KelpError:
+    return KelpError(
+        f"store.encryption_key_file: the store {config.directory} needs {expected}; got {got}: "
+        "set it as it was, or begin a new store with another store.url"
+    )
 
 
 def read_key(path: Path) -> str:

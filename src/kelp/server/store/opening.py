@@ -7,13 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kelp.base.clock import Clock, SystemClock
-from kelp.base.errors import ConfigError, KelpError
+from kelp.base.errors import ConfigError
 from kelp.base.settings import Settings
 from kelp.server.store.embedded import EmbeddedDatabase
-from kelp.server.store.engine_config import EngineConfig, read_key
+from kelp.server.store.engine_config import EngineConfig, check_key, read_key
 from kelp.server.store.lock import StoreLock
 from kelp.server.store.remote import RemoteDatabase
-from kelp.server.store.schema import Layout, check_encryption, migrate
+from kelp.server.store.schema import Layout, migrate
 from kelp.server.store.store import Store
 
 
@@ -61,17 +61,12 @@ def _open_embedded(settings: Settings, directory: Path, clock: Clock) -> Store:
         )
     key = encryption_key(settings)
     config = EngineConfig(directory, key)
-    if config.encrypted_data.exists() and not key:
-        raise KelpError(
-            f"store.encryption_key_file: expected the key file of the encrypted store {directory}; "
-            "got none: set it as it was, or begin a new store with another store.url"
-        )
     with ExitStack() as opened:
         opened.callback(StoreLock(directory).close)
+        check_key(config)
         database = EmbeddedDatabase(config)
         opened.callback(database.close)
         layout = Layout(encrypted=bool(key), codec="Default")  # see EngineConfig
-        check_encryption(database, layout)
         migrate(database, layout)
         return Store(
             database,

@@ -125,20 +125,6 @@ def migrations() -> list[Migration]:
     )
 
 
-def check_encryption(database: Database, layout: Layout) -> None:
-    """Raise KelpError where there is a store already, and it is encrypted otherwise than wished."""
-    ours = "database = currentDatabase() AND name = 'records'"
-    rows = database.query(f"SELECT storage_policy FROM system.tables WHERE {ours}")
-    found = rows.column("storage_policy").to_pylist()
-    if not found or (found[0].decode() == ENCRYPTED_POLICY) == layout.encrypted:
-        return
-    have, want = ("encrypted", "a plain") if not layout.encrypted else ("plain", "an encrypted")
-    raise KelpError(
-        f"store.encryption_key_file: expected {want} store; got a {have} one: a store stays as it "
-        "was made; set the key file as it was, or begin a new store with another store.url"
-    )
-
-
 def migrate(database: Database, layout: Layout, known: list[Migration] | None = None) -> list[int]:
     """Bring the tables to this release's state; gives the versions that were run.
 
