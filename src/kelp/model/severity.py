@@ -10,12 +10,12 @@ UNSET, TRACE, DEBUG, INFO, WARN, ERROR, FATAL = 0, 1, 5, 9, 13, 17, 21
 # Words in lower case → number. NOTICE is INFO2 and CRITICAL, ALERT, EMERGENCY are above ERROR,
 # as OpenTelemetry's appendix maps syslog and the common logging libraries.
 NUMBER_OF_WORD: dict[str, int] = {
-    "trace": TRACE, "trc": TRACE, "finest": TRACE, "verbose": TRACE, "silly": TRACE,
-    "debug": DEBUG, "dbg": DEBUG, "debu": DEBUG, "fine": DEBUG, "finer": DEBUG, "config": DEBUG,
+    "trace": TRACE, "trc": TRACE, "trce": TRACE, "finest": TRACE, "verbose": TRACE, "silly": TRACE,
+    "debug": DEBUG, "dbg": DEBUG, "debu": DEBUG, "dbug": DEBUG, "fine": DEBUG, "finer": DEBUG, "config": DEBUG,
     "info": INFO, "inf": INFO, "information": INFO, "informational": INFO, "log": INFO,
-    "notice": INFO + 1,
+    "notice": INFO + 1, "note": INFO + 1,
     "warn": WARN, "warning": WARN, "wrn": WARN,
-    "error": ERROR, "err": ERROR, "eror": ERROR, "severe": ERROR,
+    "error": ERROR, "err": ERROR, "eror": ERROR, "fail": ERROR, "severe": ERROR,
     "critical": ERROR + 1, "crit": ERROR + 1, "dpanic": ERROR + 1,
     "alert": ERROR + 2,
     "fatal": FATAL, "ftl": FATAL, "panic": FATAL, "emerg": FATAL, "emergency": FATAL,

@@ -14,7 +14,8 @@ from kelp.model.severity import NUMBER_OF_WORD
 WEAK = frozenset({"log", "config", "fine", "finer", "finest", "silly", "verbose"})
 STRONG = tuple(sorted(set(NUMBER_OF_WORD) - WEAK, key=lambda w: (-len(w), w)))
 
-# Keys of a severity in JSON and logfmt, compared without regard to case.
+# Keys of a severity in JSON and logfmt. `level` goes before the others wherever it stands; these
+# are compared without regard to case, and the first of them counts.
 KEYS = (
     "level", "severity", "lvl", "log.level", "@l", "@level", "levelname", "level_name", "loglevel",
     "log_level", "severity_text", "severitytext", "severity_number", "severitynumber",
@@ -42,7 +43,7 @@ _SKIPS = (
     rf"[0-9A-Za-z_.-]+@[0-9A-Za-z_.-]+{_S}+",  # PostgreSQL's user@database
     rf"[DIWEFA],{_S}+",  # Ruby's logger
 )
-_OPEN = r"[\[<(] *(?:[A-Za-z0-9_]+:)?"  # [error], <info>, [core:error]
+_OPEN = r"[\[<(] *(?:[a-z0-9_]+:)?"  # [error], <info>, [core:error]
 
 # w: the word. Its class says what must follow it.
 LEADING = (
@@ -58,17 +59,20 @@ _QUOTED = r'"(?:[^"\\]|\\(?s:.))*"'
 LOGFMT = rf"^{_S}*[A-Za-z_@][0-9A-Za-z_.@/-]*="
 """A line that begins with key=."""
 
-_FIELD_KEY = r"[^ \t\x1b=\"]+"
-LOGFMT_LEVEL = (
-    rf"^{_S}*(?:{_FIELD_KEY}(?:=(?:{_QUOTED}|[^ \t\x1b\"][^ \t\x1b]*)?)?{_S}+)*?"
-    rf'{_KEY}="?(?P<any>{_ANY})"?(?:{_S}|\z)'
-)
-"""The first level of a logfmt line whose value is a known word."""
+_FIELD = rf'[^ \t\x1b="]+(?:=(?:{_QUOTED}|[^ \t\x1b"][^ \t\x1b]*)?)?{_S}+'
+_VALUE = rf'"?(?P<value>{_ANY})"?(?:{_S}|\z)'
+
+LOGFMT_FIELDS = rf"^{_S}*(?:{_FIELD})*\z"
+"""Whole fields and nothing else."""
+
+LOGFMT_LEVEL = rf"^{_S}*(?:{_FIELD})*?level={_VALUE}"
+"""The first `level` whose value is a known word."""
+
+LOGFMT_OTHER = rf"^{_S}*(?:{_FIELD})*?{_KEY}={_VALUE}"
+"""The first known key, in any case, whose value is a known word."""
 
 SYSLOG = r"^<(?P<priority>1[0-8][0-9]|19[01]|[1-9]?[0-9])>"
 """Kernel and syslog priority: facility * 8 + severity."""
-
-KLOG = r"^[IWEF][0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]"
 
 REDIS = (
     r"^[0-9]+:[XCSM] [0-9]{2} [A-Z][a-z]{2} (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} "

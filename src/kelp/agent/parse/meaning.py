@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from kelp.agent.parse.grammar import WEAK
 from kelp.model.severity import DEBUG, ERROR, FATAL, INFO, NUMBER_OF_WORD, TRACE, WARN
+
+Lookup = Callable[[bytes], int]
+
+_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_COLON = {b":", b": ", b":\t"}
+_BEHIND_ANY = _COLON | {b"\t", b"]", b")", b">"}
+_BEHIND_CAPS = _BEHIND_ANY | {b"", b" ", b":?", b",", b"|"}
+_BEHIND_WEAK = _COLON | {b":?", b"]", b")", b">"}
+_BEHIND_VALUE = {b"", b" ", b"\t", b'"', b'" ', b'"\t'}
 
 _KLOG = {b"I": INFO, b"W": WARN, b"E": ERROR, b"F": FATAL}
 _REDIS = {b".": DEBUG, b"-": INFO, b"*": INFO + 1, b"#": WARN}
@@ -19,6 +31,33 @@ _MONOLOG = {
 def word(text: bytes) -> int:
     """A severity word in any case; 0 where it is none."""
     return NUMBER_OF_WORD.get(text.decode("latin-1").lower(), 0)
+
+
+def word_of(text: bytes) -> bytes:
+    """The letters at the start of a text, which are its word."""
+    return text[: len(text) - len(text.lstrip(_LETTERS))]
+
+
+def word_and_delimiter(text: bytes) -> int:
+    """A word in the head of a line with up to two bytes behind it; 0 where these do not fit.
+
+    The quick way of `grammar.LEADING`: what it refuses may still match there.
+    """
+    name = word_of(text)
+    behind = text[len(name) :]
+    is_weak = name.decode().lower() in WEAK
+    if behind[:1] == b":" and behind not in (b":", b": ", b":\t"):
+        behind = b":?"
+    allowed = _BEHIND_WEAK if is_weak else _BEHIND_CAPS if name.isupper() else _BEHIND_ANY
+    good = behind in allowed and (name.isupper() or not is_weak)
+    return word(name) if good else 0
+
+
+def value_and_delimiter(text: bytes) -> int:
+    """The value of `level=`, without its opening quote, with up to two bytes behind it."""
+    name = word_of(text)
+    good = text[len(name) :] in _BEHIND_VALUE and name.decode().lower() not in WEAK
+    return word(name) if good else 0
 
 
 def json_value(text: bytes) -> int:

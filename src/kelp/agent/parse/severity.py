@@ -1,13 +1,10 @@
 """The severity of every record of a batch, from its body.
 
-Rows are told apart by their first byte, and each kind goes its own way on all its rows at once:
-JSON (`json_level.py`), klog's head (fixed places), and the patterns of `grammar.py`, which RE2
-runs inside of Arrow. docs/reference/severity.md has the rules in words.
+Rows are told apart by their first byte, and each kind goes its own way, all its rows at once.
+docs/reference/severity.md has the rules in words.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kelp.agent.parse import grammar, meaning
+from kelp.agent.parse.bodies import Bodies, Flags, flags
+from kelp.agent.parse.extract import settle_by_pattern
 from kelp.agent.parse.json_level import settle_json
-from kelp.agent.parse.words import Answer
+from kelp.agent.parse.layouts import settle_leading
+from kelp.agent.parse.logfmt import settle_logfmt
+from kelp.agent.parse.words import Answer, distinct_keys
+from kelp.base import swar
 from kelp.base.gather import Places, Words, words
-
-_KLOG_LENGTH = 16  # of `I1120 00:00:00.4`
-
-Flags = npt.NDArray[np.bool_]
 
 
 def detect_severity(body: pa.BinaryArray) -> tuple[pa.UInt8Array, pa.StringArray]:
@@ -33,120 +31,113 @@ def detect_severity(body: pa.BinaryArray) -> tuple[pa.UInt8Array, pa.StringArray
 
 
 class _Batch:
-    """One call: the bodies, where they lie, and what is known so far."""
+    """One call: the bodies, their first bytes, and what is known so far."""
 
     def __init__(self, body: pa.BinaryArray, answer: Answer) -> None:
-        offsets = np.frombuffer(body.buffers()[1], np.int32)[body.offset :][: len(body) + 1]
-        data = body.buffers()[2]
-        self.body, self.answer = body, answer
-        self.start = offsets[:-1].astype(np.int64)
-        self.length = np.diff(offsets).astype(np.int64)
-        self.values = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
+        self.answer = answer
+        self.bodies = Bodies.of(body)
+        self.head = words(self.bodies.values, self.bodies.start, 2)
+        is_empty = self.bodies.start == self.bodies.stop
+        first = np.where(is_empty, np.uint8(0), self.head[:, 0].astype(np.uint8))
+        self.kind = _KIND_OF_BYTE[first]
 
     def settle(self) -> None:
-        head = words(self.values, self.start, 2)
-        first = np.where(self.length > 0, head[:, 0].astype(np.uint8), np.uint8(0))
-        kind = _KIND_OF_BYTE[first]
-        self._json(np.flatnonzero(kind == _JSON), np.flatnonzero(kind == _BLANK))
-        klog = np.flatnonzero(kind == _KLOG)
-        is_klog = _is_klog(head[klog], self.length[klog])
-        self._klog(klog[is_klog])
-        others = (kind == _TEXT) | (kind == _BLANK)
-        others[klog[~is_klog]] = True
-        self._text(np.flatnonzero(others & (self.answer.number == 0)))
+        """Each kind takes its rows; what is left goes on to the next."""
+        self._klog(self._rows(_KLOG))
+        self._priority(self._rows(_ANGLE))
+        self._redis(self._rows(_DIGIT))
+        self._json()
+        self._logfmt()
+        text = self._rows(_LETTER, _BLANK, _DIGIT, _ANGLE, _MARK)
+        if len(text):
+            settle_leading(self.answer, self.bodies.some(text))
 
-    def _json(self, rows: Places, blank: Places) -> None:
-        """Lines that begin with a brace; before it blanks, which is rare."""
-        if len(blank):
-            indented = pc.match_substring_regex(self._of(blank), r"^[ \t]+\{")
-            rows = np.sort(np.concatenate((rows, blank[_flags(indented)])))
-        if len(rows):
-            settle_json(self.answer, rows, self._of(rows))
+    def _rows(self, *kinds: int) -> Places:
+        found = self.kind == kinds[0]
+        for kind in kinds[1:]:
+            found |= self.kind == kind
+        return np.flatnonzero(found)
 
     def _klog(self, rows: Places) -> None:
-        one = np.ones(len(rows), np.int64)
-        self.answer.settle(rows, self.values, self.start[rows], one, meaning.klog)
+        """`I1120 00:00:00.470122 …`; other lines that begin with such a letter are text."""
+        if not len(rows):
+            return
+        length = self.bodies.stop[rows] - self.bodies.start[rows]
+        is_klog = _is_klog(self.head[rows]) & (length >= _KLOG_LENGTH)
+        self.kind[rows] = np.where(is_klog, _DONE, _LETTER)
+        mine = rows[is_klog]
+        letter = distinct_keys(self.head[mine], np.ones(len(mine), np.int64))
+        self.answer.settle(mine, letter, meaning.klog)
 
-    def _text(self, rows: Places) -> None:
-        """Each pattern takes its rows from those behind it, even where they have no level."""
-        for begin, pattern, names, lookup in _PATTERNS:
-            if not len(rows):
-                return
-            lines = self._of(rows)
-            mine = _flags(pc.match_substring_regex(lines, begin))
-            if mine.any():
-                some = np.flatnonzero(mine)
-                self._extract(rows[some], lines.take(pa.array(some)), pattern, names, lookup)
-                rows = rows[~mine]
+    def _priority(self, rows: Places) -> None:
+        self._by_pattern(rows, grammar.SYSLOG, "priority", meaning.priority)
 
-    def _extract(
-        self,
-        rows: Places,
-        lines: pa.BinaryArray,
-        pattern: str,
-        names: Sequence[str],
-        lookup: Callable[[bytes], int],
-    ) -> None:
-        found = pc.extract_regex_span(lines, pattern)
-        matched = _flags(found.is_valid())
-        at, length = np.zeros(len(rows), np.int64), np.full(len(rows), -1, np.int64)
-        for name in names:
-            group = found.field(name)
-            spans = group.flatten() if group.null_count == 0 else group.fill_null([0, 0]).flatten()
-            pairs = spans.to_numpy(zero_copy_only=False).reshape(-1, 2)
-            there = matched & (pairs[:, 1] > 0)
-            at[there], length[there] = pairs[there, 0], pairs[there, 1]
-        some = np.flatnonzero(length > 0)
-        self.answer.settle(
-            rows[some], self.values, self.start[rows[some]] + at[some], length[some], lookup
-        )
+    def _redis(self, rows: Places) -> None:
+        """`1:M 09 Nov …`: a colon that soon is rare, so the pattern has few lines to look at."""
+        if len(rows):
+            colon = swar.equal(self.head[rows, :1], ord(":"))[:, 0] != 0
+            self._by_pattern(rows[colon], grammar.REDIS, "sign", meaning.redis)
 
-    def _of(self, rows: Places) -> pa.BinaryArray:
-        return self.body if len(rows) == len(self.body) else self.body.take(pa.array(rows))
+    def _by_pattern(self, rows: Places, pattern: str, group: str, lookup: meaning.Lookup) -> None:
+        if not len(rows):
+            return
+        some = self.bodies.some(rows)
+        mine = np.flatnonzero(flags(pc.match_substring_regex(some.array, pattern)))
+        if len(mine):
+            settle_by_pattern(self.answer, some.some(mine), pattern, (group,), lookup)
+            self.kind[rows[mine]] = _DONE
+
+    def _json(self) -> None:
+        """Lines that begin with a brace; before it blanks, which is rare."""
+        blank = self._rows(_BLANK)
+        if len(blank):
+            indented = pc.match_substring_regex(self.bodies.some(blank).array, r"^[ \t]+\{")
+            self.kind[blank[flags(indented)]] = _BRACE
+        rows = self._rows(_BRACE)
+        if len(rows):
+            settle_json(self.answer, self.bodies.some(rows))
+
+    def _logfmt(self) -> None:
+        rows = self._rows(_LETTER, _BLANK)
+        if not len(rows):
+            return
+        some = self.bodies.some(rows)
+        mine = np.flatnonzero(flags(pc.match_substring_regex(some.array, grammar.LOGFMT)))
+        if len(mine):
+            self.kind[rows[mine]] = _DONE
+            settle_logfmt(self.answer, some.some(mine))
 
 
-# (what tells the rows, what finds the word, its groups, what the word means)
-_PATTERNS: tuple[tuple[str, str, tuple[str, ...], Callable[[bytes], int]], ...] = (
-    (grammar.SYSLOG, grammar.SYSLOG, ("priority",), meaning.priority),
-    (grammar.REDIS, grammar.REDIS, ("sign",), meaning.redis),
-    (grammar.LOGFMT, grammar.LOGFMT_LEVEL, ("any",), meaning.word),
-    (grammar.LEADING, grammar.LEADING, ("caps", "any", "weak", "value"), meaning.word),
-)
-
-_NOTHING, _JSON, _KLOG, _BLANK, _TEXT = range(5)
+# What a line may be by its first byte; _NOTHING begins no line that has a severity.
+_NOTHING, _DONE, _BRACE, _KLOG, _BLANK, _LETTER, _DIGIT, _ANGLE, _MARK = range(9)
 
 
 def _kinds() -> npt.NDArray[np.uint8]:
-    """What a line may be by its first byte; other bytes begin no line that has a severity."""
     kinds = np.zeros(256, np.uint8)
-    letters = range(ord("A"), ord("Z") + 1)
-    kinds[[*letters, *(c + 32 for c in letters), *b"0123456789_@[(<-|:*#>"]] = _TEXT
+    kinds[list(b"[(-|:*#>")] = _MARK
+    kinds[[c for c in range(128) if chr(c).isalpha()] + list(b"_@")] = _LETTER
+    kinds[list(b"0123456789")] = _DIGIT
     kinds[list(b" \t\x1b")] = _BLANK
     kinds[list(b"IWEF")] = _KLOG
-    kinds[ord("{")] = _JSON
+    kinds[ord("{")] = _BRACE
+    kinds[ord("<")] = _ANGLE
     return kinds
 
 
 _KIND_OF_BYTE = _kinds()
 
-_KLOG_SHAPE = b".9999 99:99:99.9"  # 9: a digit, the first byte anything
-_SHAPE = np.frombuffer(_KLOG_SHAPE, np.uint8)
-_DIGIT_BYTES = np.where(ord("9") == _SHAPE, 0xFF, 0).astype(np.uint8).view("<u8")
-_FIXED_BYTES = np.where(np.isin(_SHAPE, list(b" :")) | (np.arange(16) == 14), 0xFF, 0)
-_FIXED_BYTES = _FIXED_BYTES.astype(np.uint8).view("<u8")
-_FIXED = _SHAPE.view("<u8") & _FIXED_BYTES
-_HIGH, _ZERO, _SIX = (np.uint64(b * 0x0101010101010101) for b in (0xF0, 0x30, 0x06))
+_KLOG_LENGTH = 16
+_KLOG_SHAPE = np.frombuffer(b".9999 99:99:99.9", np.uint8)  # 9: a digit; the first byte: any
+_KLOG_DIGITS = np.where(np.isin(_KLOG_SHAPE, list(b"9")), 0x80, 0).astype(np.uint8).view("<u8")
+_KLOG_FIXED = np.where(np.isin(_KLOG_SHAPE, list(b"9")), 0, 0xFF).astype(np.uint8)
+_KLOG_FIXED[0] = 0
+_KLOG_MASK = _KLOG_FIXED.view("<u8")
+_KLOG_BYTES = _KLOG_SHAPE.view("<u8") & _KLOG_MASK
 
 
-def _is_klog(head: Words, length: Places) -> Flags:
+def _is_klog(head: Words) -> Flags:
     """Rows whose first 16 bytes have klog's shape; their first byte is known to be IWEF."""
-    digits = head & _DIGIT_BYTES
-    shape = ((head & _FIXED_BYTES) == _FIXED) & ((digits & _HIGH) == (_ZERO & _DIGIT_BYTES))
-    shape &= ((digits + (_SIX & _DIGIT_BYTES)) & _HIGH) == (_ZERO & _DIGIT_BYTES)
-    flags: Flags = shape.all(axis=1) & (length >= _KLOG_LENGTH)
-    return flags
-
-
-def _flags(array: pa.BooleanArray) -> Flags:
-    flags: Flags = array.to_numpy(zero_copy_only=False)
-    return flags
+    shape = (head & _KLOG_MASK) == _KLOG_BYTES
+    shape &= (swar.digits(head) & _KLOG_DIGITS) == _KLOG_DIGITS
+    found: Flags = shape[:, 0] & shape[:, 1]
+    return found

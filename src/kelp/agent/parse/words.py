@@ -13,16 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kelp.agent.parse.bodies import Flags
+from kelp.agent.parse.meaning import Lookup
 from kelp.base.gather import Bytes, Places, words
 
 MAX_WORD = 16
 _ROUNDS = 32  # different words found by comparison; what is left after that is sorted
+
 
 # _KEEP[n]: masks that keep the first n bytes of two words
 _KEEP = np.array(
     [[(1 << 8 * min(n, 8)) - 1, (1 << 8 * max(0, n - 8)) - 1] for n in range(MAX_WORD + 1)],
     np.uint64,
 )
+
+
+def _itself(text: bytes) -> bytes:
+    return text
 
 
 @dataclass
@@ -39,22 +46,25 @@ class Answer:
         return cls(np.zeros(rows, np.uint8), np.zeros(rows, np.int32))
 
     def settle(
-        self, rows: Places, data: Bytes, at: Places, length: Places, lookup: Callable[[bytes], int]
-    ) -> npt.NDArray[np.bool_]:
+        self,
+        rows: Places,
+        found: Distinct,
+        lookup: Lookup,
+        text_of: Callable[[bytes], bytes] = _itself,
+    ) -> Flags:
         """Give each row the number of its word; (len(rows),) whether it has one.
 
-        A word of more than MAX_WORD bytes, or that `lookup` gives 0 for, changes nothing.
+        A word that `lookup` gives 0 for changes nothing; `text_of` is what is kept of the others.
         """
-        ids, found = distinct(data, at, length)
-        numbers = np.array([lookup(w) for w in found] + [0], np.uint8)
+        numbers = np.array([lookup(w) for w in found.words] + [0], np.uint8)
         good = np.flatnonzero(numbers)
         code = np.zeros(len(numbers), np.int32)
         code[good] = np.arange(len(self.texts), len(self.texts) + len(good))
-        self.texts += [found[i].decode() for i in good]
-        number = numbers[ids]
-        settled: npt.NDArray[np.bool_] = number > 0
+        self.texts += [text_of(found.words[i]).decode() for i in good]
+        number = numbers[found.ids]
+        settled: Flags = number > 0
         where = rows[settled]
-        self.number[where], self.text[where] = number[settled], code[ids[settled]]
+        self.number[where], self.text[where] = number[settled], code[found.ids[settled]]
         return settled
 
     def arrays(self) -> tuple[pa.UInt8Array, pa.StringArray]:
@@ -62,32 +72,37 @@ class Answer:
         return pa.array(self.number), pa.array(self.texts, pa.string()).take(pa.array(self.text))
 
 
-def distinct(data: Bytes, at: Places, length: Places) -> tuple[Places, list[bytes]]:
-    """(for each place the index of its word, the different words); -1 for one that is too long."""
-    keys = words(data, at, 2) & _KEEP[np.clip(length, 0, MAX_WORD)]
+@dataclass(frozen=True)
+class Distinct:
+    """ids[i] is the index in `words` of place i's word; -1 for one that is too long."""
+
+    ids: Places
+    words: list[bytes]
+
+
+def distinct(data: Bytes, at: Places, length: Places) -> Distinct:
+    """The words at these places; those not of 0 … MAX_WORD bytes are left out."""
+    return distinct_keys(words(data, at, 2), length)
+
+
+def distinct_keys(window: npt.NDArray[np.uint64], length: Places) -> Distinct:
+    """The same for (n, 2) words that were read already."""
+    keys = window & _KEEP[np.clip(length, 0, MAX_WORD)]
     low, high = np.ascontiguousarray(keys[:, 0]), np.ascontiguousarray(keys[:, 1])
-    ids = np.full(len(at), -1, np.int64)
+    ids = np.full(len(keys), -1, np.int64)
     left = np.flatnonzero((length >= 0) & (length <= MAX_WORD))
     found: list[bytes] = []
     while len(left) and len(found) < _ROUNDS:
+        # Zeros behind a word are no part of it, so its length must be the same as well.
         first = left[0]
-        same = (
-            (low[left] == low[first])
-            & (high[left] == high[first])
-            & (length[left] == length[first])
-        )
+        same = low[left] == low[first]
+        same &= (high[left] == high[first]) & (length[left] == length[first])
         ids[left[same]] = len(found)
         found.append(keys[first].tobytes()[: length[first]])
         left = left[~same]
     if len(left):
-        _sort_rest(keys, length, left, ids, found)
-    return ids, found
-
-
-def _sort_rest(
-    keys: npt.NDArray[np.uint64], length: Places, left: Places, ids: Places, found: list[bytes]
-) -> None:
-    rest = np.column_stack((keys[left], length[left].view(np.uint64)))
-    unique, inverse = np.unique(rest, axis=0, return_inverse=True)
-    ids[left] = inverse.reshape(-1) + len(found)
-    found += [row[:2].tobytes()[: int(row[2])] for row in unique]
+        rest = np.column_stack((keys[left], length[left].view(np.uint64)))
+        unique, inverse = np.unique(rest, axis=0, return_inverse=True)
+        ids[left] = inverse.reshape(-1) + len(found)
+        found += [row[:2].tobytes()[: int(row[2])] for row in unique]
+    return Distinct(ids, found)
