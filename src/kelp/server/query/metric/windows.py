@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.sql.text import timestamp
@@ -46,25 +47,41 @@ class Windows:
         """Whether the last window alone tells the first one."""
         return self.steps.count == 1 or self.range_ns % self.steps.step_ns == 0
 
-    def first_and_last_sql(self) -> tuple[str, str]:
-        """The first and last window of a record as expressions; first > last: in none."""
+    @property
+    def disjoint(self) -> bool:
+        """Whether a record lies in one window at the most."""
+        return self.steps.count == 1 or self.range_ns <= self.steps.step_ns
+
+    @property
+    def having(self) -> str:
+        """A clause that leaves out what lies between the windows."""
+        if self.steps.count == 1 or self.range_ns >= self.steps.step_ns:
+            return ""
+        return " HAVING first <= last"
+
+    def columns(self) -> dict[str, str]:
+        """What tells records of different windows apart: `last` and, where that alone does not
+        tell it, `first`; small integers, by which the engine groups fastest."""
         if self.steps.count == 1:
-            return "0", "0"
-        step, newest = self.steps.step_ns, self.steps.count - 1
-        age = f"(toUnixTimestamp64Nano(timestamp) - {self.origin_ns})"
-        last = f"least(intDiv({age} - 1, {step}), {newest})"
-        first = f"if({age} <= {self.range_ns}, 0, intDiv({age} - {self.range_ns + 1}, {step}) + 1)"
-        return first, last
-
-    def first_and_last(self, times_ns: Ints) -> tuple[Ints, Ints]:
-        """The same for an array of times, all after `origin_ns` and not after `end_ns`."""
+            return {}
         step = self.steps.step_ns
-        age = times_ns - self.origin_ns
-        last = np.minimum((age - 1) // step, self.steps.count - 1)
-        first = np.maximum((age - self.range_ns - 1) // step + 1, 0)
-        return first, last
+        age = f"(toUnixTimestamp64Nano(timestamp) - {self.origin_ns})"
+        most = self.steps.count + self.range_ns // step
+        small = "toUInt16" if most < 1 << 16 else "toInt64"
+        last = f"{small}(intDiv({age} - 1, {step}))"  # may lie behind the last step: see of_rows
+        if self.regular:
+            return {"last": last}
+        later = f"intDiv({age} - {self.range_ns + 1}, {step}) + 1"
+        return {"last": last, "first": f"{small}(if({age} <= {self.range_ns}, 0, {later}))"}
 
-    def bounds_ns(self, step: int) -> tuple[int, int]:
-        """Lower (outside) and upper (inside) end of a step's window."""
-        start = self.origin_ns + step * self.steps.step_ns
-        return start, start + self.range_ns
+    def of_rows(self, table: pa.Table) -> tuple[Ints, Ints]:
+        """The first and last window of each row of a table grouped by `columns`."""
+        if self.steps.count == 1:
+            zeros = np.zeros(table.num_rows, dtype=np.int64)
+            return zeros, zeros
+        last = np.asarray(table.column("last").to_numpy(), dtype=np.int64)
+        if self.regular:
+            first = np.maximum(last - self.range_ns // self.steps.step_ns + 1, 0)
+        else:
+            first = np.asarray(table.column("first").to_numpy(), dtype=np.int64)
+        return first, np.minimum(last, self.steps.count - 1)

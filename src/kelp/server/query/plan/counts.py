@@ -13,14 +13,15 @@ import pyarrow as pa
 
 from kelp.server.query.derived import DETECTED_LEVEL, detected_level_sql
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.metric.frame import Frame, Key, Labels, key_of
+from kelp.server.query.metric.frame import Floats, Frame, Key, Labels, key_of
 from kelp.server.query.metric.vectors import group_labels
 from kelp.server.query.metric.windows import Ints, Windows
 from kelp.server.query.pipeline.row import Row, layered
 from kelp.server.query.plan.context import Context
 from kelp.server.query.plan.grouping import Kept
+from kelp.server.query.plan.pushdown import Pushdown, pushdown_sql
 from kelp.server.query.records import SPAN_ID, TRACE_ID, attribute_names
-from kelp.server.query.sql.text import all_of
+from kelp.server.query.sql.text import all_of, to_text
 from kelp.server.query.streams import Selected
 
 _BYTES = ("bytes_over_time", "bytes_rate")
@@ -37,21 +38,50 @@ def count_frame(
 ) -> Frame:
     """count_over_time, rate, bytes_over_time, bytes_rate or absent_over_time of whole lines."""
     keys = _keys(kept, selected, context.settings.derive_detected_level)
-    sql = count_sql(node, windows, selected, keys, lines)
-    table = context.run.ask(sql)
-    if not table.num_rows:
+    table = context.run.ask(count_sql(node, windows, selected, keys, lines, kept))
+    if not table.num_rows or not table.column("lines")[0].as_py():
         return Frame.empty(windows.steps.count)
     series, rows = _series(table, keys, kept, selected)
-    values = _column(table, "bytes" if node.op in _BYTES else "lines")
-    first, last = _column(table, "first"), _column(table, "last")
-    counts = _spread(rows, first, last, _column(table, "lines"), len(series), windows)
-    totals = counts
-    if node.op in _BYTES:
-        totals = _spread(rows, first, last, values, len(series), windows)
-    out = totals.astype(np.float64)
+    counts = _spread(rows, table, "lines", len(series), windows)
+    out = _spread(rows, table, "bytes", len(series), windows) if node.op in _BYTES else counts
     if node.op in _RATES:
-        out /= windows.range_ns / 1e9
+        out = out / (windows.range_ns / 1e9)
     return Frame([dict(k) for k in series], out, counts > 0).without_empty()
+
+
+def pushed_frame(
+    node: ast.RangeAggregation,
+    windows: Windows,
+    context: Context,
+    push: Pushdown,
+    selected: Selected,
+    lines: str,
+) -> tuple[Frame, bool]:
+    """The aggregation over the lines that SQL reads, and whether there are others."""
+    table = context.run.ask(pushdown_sql(push, windows, selected, lines))
+    if not table.num_rows:
+        return Frame.empty(windows.steps.count), False
+    bad = np.asarray(table.column("bad").to_numpy(), dtype=bool)
+    table = table.filter(pa.array(~bad))
+    series, rows = _labelled(table, list(push.keys))
+    counts = _spread(rows, table, "lines", len(series), windows)
+    out = _spread(rows, table, "total", len(series), windows) if push.value else counts
+    if node.op in _RATES:
+        out = out / (windows.range_ns / 1e9)
+    frame = Frame([dict(k) for k in series], out, counts > 0).without_empty()
+    return frame, bool(bad.any())
+
+
+def _labelled(table: pa.Table, names: list[str]) -> tuple[list[Key], Ints]:
+    """Series of the rows of a pushed-down question: labels as k0, k1 …, NULL for absent."""
+    columns = [table.column(f"k{i}").to_pylist() for i in range(len(names))]
+    found: dict[Key, int] = {}
+    rows = np.zeros(table.num_rows, dtype=np.int64)
+    for i in range(table.num_rows):
+        values = ((name, column[i]) for name, column in zip(names, columns, strict=True))
+        labels = {name: to_text(value) for name, value in values if value is not None}
+        rows[i] = found.setdefault(key_of(labels), len(found))
+    return list(found), rows
 
 
 def _keys(kept: Kept, selected: Selected, derive_level: bool) -> dict[str, str]:
@@ -68,31 +98,42 @@ def _keys(kept: Kept, selected: Selected, derive_level: bool) -> dict[str, str]:
     return keys | {name: name for name in (TRACE_ID, SPAN_ID) if names and name in names}
 
 
+def by_stream(kept: Kept, selected: Selected) -> bool:
+    """Whether the streams' own labels tell series apart; if not, fewer groups have to be made."""
+    if kept.no_labels:
+        return False
+    kinds = {key_of(group_labels(labels, kept.grouping)) if kept.grouping else key_of(labels)
+             for labels in selected.labels.values()}  # fmt: skip
+    return kept.names is None or len(kinds) > 1
+
+
 def count_sql(
-    node: ast.RangeAggregation, windows: Windows, selected: Selected, keys: dict[str, str],
+    node: ast.RangeAggregation,
+    windows: Windows,
+    selected: Selected,
+    keys: dict[str, str],
     lines: str,
-) -> str:  # fmt: skip
+    kept: Kept,
+) -> str:
     """The question."""
-    first, last = windows.first_and_last_sql()
-    columns = {"id": "stream_id", **keys, "first": first, "last": last}
+    columns = {"id": "stream_id", **keys} if by_stream(kept, selected) else keys
+    columns = columns | windows.columns()
     totals = "count() AS lines" + (", sum(length(body)) AS bytes" if node.op in _BYTES else "")
-    selects = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    selects = [f"{sql} AS {name}" for name, sql in columns.items()]
     where = all_of([windows.time_condition(), selected.condition(), lines])
-    gaps = "" if windows.range_ns >= windows.steps.step_ns else " HAVING first <= last"
+    group = f" GROUP BY {', '.join(columns)}" if columns else ""
     return (
-        f"SELECT {selects}, {totals} FROM records WHERE {where} GROUP BY {', '.join(columns)}{gaps}"
+        f"SELECT {', '.join([*selects, totals])} FROM records WHERE {where}{group}{windows.having}"
     )
-
-
-def _column(table: pa.Table, name: str) -> Ints:
-    return np.asarray(table.column(name).to_numpy(), dtype=np.int64)
 
 
 def _series(
     table: pa.Table, keys: dict[str, str], kept: Kept, selected: Selected
 ) -> tuple[list[Key], Ints]:
     """The series, and for each row of the table which it belongs to."""
-    ids = table.column("id").to_pylist()
+    anyone = next(iter(selected.labels))
+    known_id = "id" in table.schema.names
+    ids = table.column("id").to_pylist() if known_id else [anyone] * table.num_rows
     extra = [table.column(name).to_pylist() for name in keys]
     rows = np.zeros(table.num_rows, dtype=np.int64)
     found: dict[Key, int] = {}
@@ -122,11 +163,19 @@ def _labels(base: Labels, values: dict[str, Any], kept: Kept) -> Labels:
     return labels if kept.grouping is None else group_labels(labels, kept.grouping)
 
 
-def _spread(
-    rows: Ints, first: Ints, last: Ints, values: Ints, series: int, windows: Windows
-) -> Ints:
+def _spread(rows: Ints, table: pa.Table, name: str, series: int, windows: Windows) -> Floats:
     """Each row's value at all steps from its first window to its last one, added up by series."""
-    changes = np.zeros((series, windows.steps.count + 1), dtype=np.int64)
+    values = np.asarray(table.column(name).to_numpy(), dtype=np.float64)
+    first, last = windows.of_rows(table)
+    out = np.zeros((series, windows.steps.count))
+    if windows.disjoint:
+        np.add.at(out, (rows, last), values)
+        return out
+    if table.schema.field(name).type == pa.float64():  # sums of differences would round
+        for row, start, end, value in zip(rows, first, last + 1, values, strict=True):
+            out[row, start:end] += value
+        return out
+    changes = np.zeros((series, windows.steps.count + 1))
     np.add.at(changes, (rows, first), values)
     np.subtract.at(changes, (rows, last + 1), values)
     return np.cumsum(changes, axis=1)[:, :-1]

@@ -7,18 +7,19 @@ import numpy as np
 from kelp.server.ports import QueryError
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.literals import parse_bytes, parse_float, parse_go_duration, quote
-from kelp.server.query.metric.binary import merge_equal
 from kelp.server.query.metric.frame import Frame, Labels, Steps, key_of
 from kelp.server.query.metric.samples import SECOND, Samples, frame_of
+from kelp.server.query.metric.vectors import added
 from kelp.server.query.metric.windows import Windows
 from kelp.server.query.pipeline.compile import compile_stages, run_steps
 from kelp.server.query.pipeline.label_filters import label_filter
 from kelp.server.query.pipeline.labels import metric_labels
-from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, PRESERVE_ERROR, Row, layered
+from kelp.server.query.pipeline.row import ERROR, PRESERVE_ERROR, Row, layered
 from kelp.server.query.plan import counts
 from kelp.server.query.plan.context import Context
 from kelp.server.query.plan.grouping import Kept
 from kelp.server.query.plan.prefilter import Prefilter, prefilter
+from kelp.server.query.plan.pushdown import push_down
 from kelp.server.query.plan.slices import Source, slices
 from kelp.server.query.records import COLUMNS, VIRTUAL, read
 from kelp.server.query.sql.text import all_of
@@ -47,7 +48,14 @@ def _frame(
     before = prefilter(node.range.query.stages, context.dialect, list(selected.labels.values()))
     if not before.rest and node.range.unwrap is None:
         return counts.count_frame(node, windows, context, kept, selected, before.sql)
-    return _rows_frame(node, windows, context, kept, selected, before)
+    push = push_down(node, kept, before.rest, selected)
+    if push is None:
+        return _rows_frame(node, windows, context, kept, selected, before)
+    good, left_over = counts.pushed_frame(node, windows, context, push, selected, before.sql)
+    if not left_over:
+        return good
+    before = Prefilter([*before.conditions, push.bad], before.rest)
+    return added(good, _rows_frame(node, windows, context, kept, selected, before))
 
 
 def _absent(node: ast.RangeAggregation, frame: Frame, steps: Steps) -> Frame:
@@ -183,5 +191,3 @@ _CONVERSIONS = {
     "duration": lambda text: parse_go_duration(text) / SECOND,
     "duration_seconds": lambda text: parse_go_duration(text) / SECOND,
 }
-
-__all__ = ["ERROR_DETAILS", "evaluate_range", "merge_equal", "pipeline_error", "series_error"]

@@ -1,0 +1,221 @@
+"""Labels that a parser would cut out of the body, as SQL expressions, with the lines to trust.
+
+SQL cannot follow Loki's parsers into every corner, and need not: for each parser there is a
+condition on the line, `sound`, under which the expressions give exactly what the parser does.
+Lines outside it (escapes in odd places, a key that stands twice, broken JSON) are read row by row.
+Only wanted labels are looked at, as Loki's own hints do.
+
+The engine computes equal expressions once, so that they may stand in a query as often as they like.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kelp.server.query.logql import expressions as ast
+from kelp.server.query.logql.patterns import Capture, parse_parser_pattern
+from kelp.server.query.logql.regexps import compile_regexp
+from kelp.server.query.pipeline.json_parser import ERROR as JSON_ERROR
+from kelp.server.query.pipeline.names import sanitize
+from kelp.server.query.sql.text import all_of, any_of, array, string, to_bytes
+
+ABSENT_VALUE = "''"
+_PLAIN_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
+
+# What Loki would put a blank for in a value.
+_TEXT = "position(body, '\\xef\\xbf\\xbd') = 0 AND isValidUTF8(body)"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`value` counts only where `present` holds; an absent label reads as empty."""
+
+    value: str
+    present: str
+
+    @property
+    def text(self) -> str:
+        """The value, empty where there is none."""
+        return self.value if self.present == "1" else f"if({self.present}, {self.value}, '')"
+
+
+ABSENT = Field(ABSENT_VALUE, "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What a parser finds in a line; `error` is its error where it is sound and yet fails."""
+
+    of: dict[str, Field]
+    sound: str = "1"
+    error: str = ABSENT_VALUE
+
+
+def fields_of(parser: ast.Stage, names: Iterable[str], *, idle: bool = False) -> Fields | None:
+    """The wanted labels under a parser; None where SQL cannot say them.
+
+    `idle`: the query needs no label of anything, and so its parser looks at no line.
+    """
+    wanted = sorted(set(names))
+    if idle:
+        return Fields({})
+    match parser:
+        case ast.Json(()):
+            return _json(wanted)
+        case ast.Logfmt(False, False, ()):
+            return _logfmt(wanted)
+        case ast.Regexp():
+            return _regexp(parser.pattern, wanted)
+        case ast.Pattern():
+            return _pattern(parser.pattern, wanted)
+        case _:
+            return None
+
+
+# --- json ------------------------------------------------------------------------------
+
+# Escapes that could hide a letter, digit or underscore of a key, and keys with blanks around.
+_HIDDEN = r"\\u00(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+_BLANK_KEY = r'"[ ]*"[ \t\r\n]*:'
+_COLON = r"[ \t\r\n]*:[ \t\r\n]*"
+_STRING, _NUMBERS, _BOOL, _NULL = 34, "(105, 117, 100)", 98, 0  # JSONType as a number
+
+
+def _json(names: list[str]) -> Fields | None:
+    """Fields of the outermost object: a nested one makes its line unsound where it could clash."""
+    if not all(map(_PLAIN_NAME.fullmatch, names)):
+        return None
+    no_object = "NOT match(body, '^[ \\t\\r\\n]*\\\\{')"
+    valid = any_of([*(f"{_kind(name)} != {_NULL}" for name in names), "isValidJSON(body)"])
+    sound = all_of([valid, _json_keys_plain(names), *map(_json_sound, names)])
+    error = f"if({no_object}, {string(JSON_ERROR)}, '')"
+    return Fields({n: _json_field(n) for n in names}, any_of([no_object, sound]), error)
+
+
+def _kind(name: str) -> str:
+    return f"toUInt8(JSONType(body, {string(name)}))"
+
+
+def _json_field(name: str) -> Field:
+    kind = _kind(name)
+    number = f"extract(body, {string(_json_number(name))})"
+    flag = f"if(JSONExtractBool(body, {string(name)}), 'true', 'false')"
+    text = f"JSONExtractString(body, {string(name)})"
+    value = f"multiIf({kind} = {_STRING}, {text}, {kind} = {_BOOL}, {flag}, {number})"
+    return Field(value, f"{kind} IN (34, 98, 105, 117, 100)")
+
+
+def _json_number(name: str) -> str:
+    return f'"{name}"{_COLON}([^ \\t\\r\\n,}}\\]]+)'
+
+
+def _json_keys_plain(names: list[str]) -> str:
+    """No key is written so that only its meaning would tell that it is a wanted one."""
+    if not names:
+        return "1"
+    marks = ["\\u00", '"":', '" "', "\ufffd"]
+    marks += [part for name in names for part in (f'" {name}', f'{name} "')]
+    blanks = "|".join(rf'"[ ]+{name}[ ]*"{_COLON}|"{name}[ ]+"{_COLON}' for name in names)
+    odd = f"{_HIDDEN}|{_BLANK_KEY}|\\x{{FFFD}}|{blanks}"
+    found = f"multiSearchAny(body, {array(map(string, marks))})"
+    return f"NOT ({found} AND match(body, {string(odd)}))"
+
+
+def _json_sound(name: str) -> str:
+    """A number is taken from the text, so its key must stand there once; and `a_b` must not come
+    out of `{"a":{"b":…}}` or `{"a-b":…}`."""
+    key = string(f'"{name}"{_COLON}')
+    conditions = [f"NOT ({_kind(name)} IN {_NUMBERS}) OR countMatches(body, {key}) = 1"]
+    parts = name.split("_")
+    if len(parts) > 1:
+        starts, names = string('"' + parts[0]), string(f'"{name}"')
+        alone = f"countSubstrings(body, {starts}) = countSubstrings(body, {names})"
+        conditions.append(f"{alone} OR NOT match(body, {string(_json_clash(parts))})")
+    return all_of(conditions)
+
+
+def _json_clash(parts: list[str]) -> str:
+    """A pattern that is found wherever something else than the one plain key may give the name."""
+    other = r'[^a-zA-Z0-9"]'
+    splits = range(1, len(parts))
+    nested = "|".join(other.join(parts[:n]) for n in splits)
+    odd = "|".join("_".join(parts[:n]) + r'[^a-zA-Z0-9_"]' + other.join(parts[n:]) for n in splits)
+    key = f'"{other.join(parts)}"{_COLON}'
+    return rf'(?s:"(?:{nested})[ ]*"{_COLON}\{{|{key}.*{key}|"(?:{odd})")'
+
+
+# --- logfmt ----------------------------------------------------------------------------
+
+_BORDER = r'(?:^|[\x00-\x20"])'
+_LOGFMT_VALUE = r'("[^"\\]*"|[^\x00-\x20="]*)'
+_END = r"(?:[\x00-\x20]|$)"
+_BEFORE = r'^(?:[^"]*="[^"\\]*")*(?:[^"]*[\x00-\x20])?'
+
+
+def _logfmt(names: list[str]) -> Fields | None:
+    """A key that stands once, outside of quotes, with a value that has no escapes."""
+    if not all(map(_PLAIN_NAME.fullmatch, names)):
+        return None
+    if not names:
+        return Fields({})
+    sound = all_of([_TEXT, *map(_logfmt_sound, names)])
+    return Fields({n: _logfmt_field(n) for n in names}, sound)
+
+
+def _logfmt_key(name: str) -> str:
+    return name.replace("_", r'[^\x00-\x20="a-zA-Z0-9]') + "="
+
+
+def _logfmt_field(name: str) -> Field:
+    found = f"extract(body, {string(_BORDER + _logfmt_key(name) + _LOGFMT_VALUE)})"
+    value = f"if(startsWith({found}, '\"'), substring({found}, 2, length({found}) - 2), {found})"
+    return Field(value, f"NOT ({found} IN ('', '\"\"'))")
+
+
+def _logfmt_sound(name: str) -> str:
+    key = _logfmt_key(name)
+    times = f"countMatches(body, {string(_BORDER + key)})"
+    whole = rf'{_BEFORE}{key}(?:"[^"\\]*"|[^\x00-\x20="]*{_END})'
+    return f"{times} = 0 OR ({times} = 1 AND match(body, {string(whole)}))"
+
+
+# --- regexp and pattern ----------------------------------------------------------------
+
+
+def _regexp(pattern: str, names: list[str]) -> Fields | None:
+    compiled = compile_regexp(pattern)
+    groups: dict[str, int] = {}
+    for name, number in sorted(compiled.groupindex.items(), key=lambda item: int(item[1])):
+        groups.setdefault(sanitize(name if isinstance(name, str) else name.decode()), number)
+    source = f"(?-s){pattern}" if "." in pattern else pattern
+    found = f"extractGroups(body, {string(source)})"
+    fields = {
+        n: Field(f"{found}[{groups[n]}]", f"notEmpty({found})") if n in groups else ABSENT
+        for n in names
+    }
+    return Fields(fields, "isValidUTF8(body)")
+
+
+def _pattern(pattern: str, names: list[str]) -> Fields | None:
+    nodes = parse_parser_pattern(pattern)
+    matched = ["notEmpty(body)"]
+    at = "1"
+    if not isinstance(nodes[0], Capture):
+        matched.append(f"startsWith(body, {string(nodes[0])})")
+        at = str(len(to_bytes(nodes[0])) + 1)
+        nodes = nodes[1:]
+    fields: dict[str, Field] = {}
+    for i in range(0, len(nodes), 2):
+        literal = nodes[i + 1] if i + 1 < len(nodes) else None
+        rest = f"substring(body, {at})"
+        if literal is None:
+            fields[nodes[i]] = Field(rest, all_of(matched))
+            break
+        end = f"position(body, {string(literal)}, toUInt64({at}))"
+        cut = f"if({end} = 0, {rest}, substring(body, {at}, {end} - {at}))"
+        fields[nodes[i]] = Field(cut, all_of(matched))
+        matched.append(f"{end} > 0")
+        at = f"({end} + {len(to_bytes(literal))})"
+    return Fields({n: fields.get(n, ABSENT) for n in names})
