@@ -107,10 +107,18 @@ class ContainerLog:
 
     def copytruncate(self, name: str) -> Path:
         """logrotate's way: copy, then cut the original to nothing."""
+        target = self.copy(name)
+        self.truncate()
+        return target
+
+    def copy(self, name: str) -> Path:
+        """Its first half; what is written before the second is in no file."""
         target = self.folder / name
         shutil.copyfile(self.live, target)
-        os.truncate(self.live, 0)
         return target
+
+    def truncate(self) -> None:
+        os.truncate(self.live, 0)
 
     def after_crash(self) -> ContainerLog:
         """The next instance of the same container, in the same folder."""

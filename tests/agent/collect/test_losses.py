@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,6 +147,103 @@ def test_bytes_that_come_after_a_file_was_finished_are_told(
     assert bytes(app.written) == pipeline.data()
     assert [len(b"too late\n")] == [loss.size_bytes for loss in pipeline.losses]
     pipeline.collector.close()
+
+
+def test_lines_between_the_copy_and_the_truncation(app: ContainerLog, kubelet: Kubelet) -> None:
+    """They are in no file afterwards: read in time or, where their size was seen, a loss."""
+    pipeline = Pipeline(kubelet.root)
+    app.lines(10)
+    pipeline.run()
+    app.copy("0.log.1")
+    app.lines(2)
+    pipeline.run()
+    app.truncate()
+    app.lines(3)
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert not pipeline.losses
+    app.live.with_name("0.log.1").rename(app.live.with_name("0.log.2"))
+    app.lines(4)
+    app.copy("0.log.1")
+    app.lines(2)
+    pipeline.clock.sleep(2.0)
+    pipeline.collector.discover()
+    app.truncate()
+    app.lines(1)
+    pipeline.run()
+    (loss,) = pipeline.losses
+    assert loss.reason == "truncated"
+    assert len(app.written) == len(pipeline.data()) + loss.size_bytes
+    pipeline.collector.close()
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder for a process that may not read everything."""
+    root = Path(tempfile.mkdtemp(prefix="kelp-unprivileged-"))
+    root.chmod(0o755)
+    yield root
+    shutil.rmtree(root)
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Root may read every file: for as long as this lasts we are somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read_is_told_when_it_is_gone(unprivileged: Path) -> None:
+    kubelet = Kubelet(unprivileged / "pods")
+    app = kubelet.start()
+    app.lines(3)
+    app.live.chmod(0)
+    pipeline = Pipeline(kubelet.root)
+    with without_rights():
+        pipeline.run()
+        assert not pipeline.losses
+    app.lines(2)
+    with without_rights():
+        pipeline.run()
+    lost = len(app.written)
+    app.rotate("20261118-000001").unlink()
+    app.live.chmod(0o644)
+    app.lines(3)
+    with without_rights():
+        pipeline.run()
+    assert [(0, lost, "unreadable")] == [
+        (loss.position, loss.size_bytes, loss.reason) for loss in pipeline.losses
+    ]
+    assert bytes(app.written[lost:]) == pipeline.data()
+    pipeline.collector.close()
+    app.close()
+
+
+def test_a_file_that_may_be_read_at_last_is_read_whole(unprivileged: Path) -> None:
+    kubelet = Kubelet(unprivileged / "pods")
+    app = kubelet.start()
+    app.lines(3)
+    app.live.chmod(0)
+    pipeline = Pipeline(kubelet.root)
+    with without_rights():
+        pipeline.run()
+    app.live.chmod(0o644)
+    app.lines(2)
+    app.rotate("20261118-000001")
+    app.live.chmod(0o644)
+    app.lines(2)
+    with without_rights():
+        pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert not pipeline.losses
+    pipeline.collector.close()
+    app.close()
 
 
 def test_reasons_are_bounded(app: ContainerLog, kubelet: Kubelet) -> None:

@@ -97,7 +97,8 @@ class PodLogCollector:
                 batch = self._read(ready)
             if batch is not None or not (self._reconcile_dirty() or ready):
                 break
-        self._more = batch is not None and any(r.last or r.file.readable for r in ready)
+        if batch is not None:
+            self._more = self._more or any(r.last or r.file.readable for r in ready)
         self._metrics.files_open.set(len(self._descriptors))
         if batch is not None:
             self._metrics.read_bytes.inc(len(batch.data))
@@ -214,10 +215,10 @@ class PodLogCollector:
             file = log.current
             if file is not None and grown(file):
                 self._schedule.wake(log)
-        self._metrics.files_known.set(self._logs.known_files())
+        self._reconcile_dirty()
         if self._tree.pods:
-            self._reconcile_dirty()
             self._take_vanished()
+        self._metrics.files_known.set(self._logs.known_files())
 
     def _take_vanished(self) -> None:
         for log in self._logs.vanished(self._tree.root.path):
@@ -300,6 +301,7 @@ class PodLogCollector:
         now, now_ns = self._clock.monotonic(), self._clock.now_ns()
         ready: list[_Ready] = []
         least = 0
+        self._more = False
         for log in self._schedule.busy():
             item = self._look(log, now, now_ns)
             if item is None:
@@ -308,6 +310,7 @@ class PodLogCollector:
             least += min(item.size, MIN_READ_BYTES)
             # More than these would be opened for nothing, or closed again before their turn.
             if least >= self._settings.max_read_bytes or len(ready) >= self._descriptors.limit:
+                self._more = True
                 break
         return ready
 

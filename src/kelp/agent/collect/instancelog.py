@@ -109,13 +109,11 @@ class InstanceLog:
     def finish(self, file: LogFile, now_ns: int, report: ReportLoss) -> None:
         """The file is read to its end, or as far as it could be: what is missing is a loss."""
         assert file.base is not None
-        size, reason = self._final_size(file), file.lost_reason
         broken = isinstance(file.source, GzSource) and file.source.broken
-        if file.lost or broken:
-            file.size = max(size, file.offset)
-            report(self._loss(file, now_ns, "unreadable" if broken else reason))
-        else:
-            file.size = file.offset
+        size = self._final_size(file) if file.lost or broken else file.known_size
+        file.size = max(size, file.offset)
+        if file.lost or broken or file.size > file.offset:
+            report(self._loss(file, now_ns, "unreadable" if broken else file.lost_reason))
         file.close()
         file.done = True
         file.offset = file.size

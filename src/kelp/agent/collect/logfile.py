@@ -38,6 +38,7 @@ class LogFile:
     size         verified size: bytes that were seen to belong to this content
     found_size   size at the last look, not yet verified to be of this content
     looked       examined up to here; what lies between offset and looked is no whole line yet
+    known_size   size that the content once had, where what is left of it may be less
     base         position of the first byte in the instance; None until the files before are done
     gone         no name leads to it any more
     lost         nothing leads to its content any more: the rest is a loss
@@ -56,6 +57,7 @@ class LogFile:
         "grown_at",
         "head",
         "inode",
+        "known_size",
         "looked",
         "lost",
         "lost_reason",
@@ -81,6 +83,7 @@ class LogFile:
         self.head = b""
         self.base: int | None = None
         self.offset = self.size = self.found_size = self.looked = 0
+        self.known_size = 0
         self.want = 0
         self.mtime_ns = 0
         self.settled_ns = 0  # the later of the times of its last write and of its last rename
@@ -115,7 +118,7 @@ class LogFile:
 
     def _learn(self, head: bytes) -> None:
         self.head = head
-        if len(head) > self.mark.length:
+        if len(head) != self.mark.length:
             self.mark = fingerprint(head)
 
     def refresh(self, now: float) -> None:

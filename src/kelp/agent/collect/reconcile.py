@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 
 from kelp.agent.collect.descriptors import Descriptors
-from kelp.agent.collect.fingerprint import TELLING_BYTES
+from kelp.agent.collect.fingerprint import TELLING_BYTES, fingerprint
 from kelp.agent.collect.instancelog import GRACE_S, TORN_GRACE_S, InstanceLog, ReportLoss
 from kelp.agent.collect.logfile import LogFile, read_head
 from kelp.agent.collect.metrics import CollectMetrics
@@ -110,15 +110,20 @@ class Reconciler:
             file = LogFile(fresh.found.path, fresh.found.name)
             log.files.insert(_place(log, look.claims, fresh.found.name), file)
             look.claims[file] = fresh.found
-            self.open(file, fresh.fd, fresh.head)
+            if fresh.fd >= 0:
+                self.open(file, fresh.fd, fresh.head)
+            else:
+                self.take_size(file, fresh.found)
             if not file.name.live:
                 file.closed_since = self._clock.monotonic() - TORN_GRACE_S
 
     def _too_late(self, log: InstanceLog, fresh: Fresh, look: _Look) -> None:
         """A file older than what was already given out, and never seen: its place is passed."""
         found = fresh.found
-        size = gz_size_hint(fresh.fd, found.size) if found.name.gz else found.size
-        os.close(fresh.fd)
+        size = found.size
+        if fresh.fd >= 0:
+            size = gz_size_hint(fresh.fd, found.size) if found.name.gz else found.size
+            os.close(fresh.fd)
         now_ns = self._clock.now_ns()
         if now_ns - found.settled_ns < TORN_GRACE_S * 1e9:
             look.unsettled = True  # a copy in the making becomes a known file's when it is whole
@@ -137,8 +142,26 @@ class Reconciler:
             )
         )
 
+    def take_size(self, file: LogFile, found: Found) -> None:
+        """Know a file that cannot be opened by its inode and size."""
+        file.device, file.inode = found.device, found.inode
+        file.mtime_ns = found.mtime_ns
+        file.lost_reason = "unreadable"
+        if not found.name.gz:
+            file.size = file.found_size = max(found.size, file.offset)
+
+    def finish(self, log: InstanceLog, file: LogFile) -> None:
+        """Leave a file behind of which nothing is left to read."""
+        log.finish(file, self._clock.now_ns(), self._report)
+
+    def now(self) -> float:
+        """The clock's monotonic time."""
+        return self._clock.monotonic()
+
     def open(self, file: LogFile, fd: int, head: bytes) -> None:
         """Let a known file have a descriptor."""
+        if file.lost_reason == "unreadable":
+            file.lost_reason = "rotated_away"
         file.open(fd, head, self._clock.monotonic())
         self._descriptors.opened(file)
 
@@ -190,10 +213,12 @@ class Reconciler:
 
     def truncated(self, log: InstanceLog, file: LogFile) -> None:
         """The content is no longer what it was: what was not read of it is elsewhere, or lost."""
+        head = file.head
         self._descriptors.close(file)
+        file.head = head  # a copy may be shorter than what the fingerprint was made of
         self._metrics.rotations.labels("copytruncate").inc()
         file.inode = file.mtime_ns = 0
-        file.found_size = file.size
+        file.found_size = file.known_size = file.size
         file.suspect = False
         file.lost_reason = "truncated"
         log.changed = True
@@ -255,7 +280,8 @@ class _Look:
     def drop_fresh(self) -> None:
         """Close what was opened for nothing."""
         for fresh in self.fresh:
-            os.close(fresh.fd)
+            if fresh.fd >= 0:
+                os.close(fresh.fd)
 
     def _claim_by_inode(self, found: Found) -> bool:
         for file in self._log.files:
@@ -276,7 +302,7 @@ class _Look:
     def _identify(self, found: Found) -> None:
         fd = self._owner.open_path(found.path)
         if fd < 0:
-            self.unsettled |= found.path.exists()
+            self._unreadable(found)
             return
         try:
             head = read_head(fd, gz=found.name.gz)
@@ -292,6 +318,19 @@ class _Look:
             self.fresh.append(Fresh(found, fd, head))
         else:
             os.close(fd)
+
+    def _unreadable(self, found: Found) -> None:
+        """Remember a file that may not be opened, so that it is told when it goes unread."""
+        if not found.path.exists() or not found.name.ordered:
+            return
+        self.unsettled = True
+        same = (f for f in self._log.files if (f.device, f.inode) == (found.device, found.inode))
+        file = next((f for f in same if f.fd < 0 and not f.done and f not in self.claims), None)
+        if file is None:
+            self.fresh.append(Fresh(found, -1, b""))
+            return
+        self._claim(file, found)
+        self._owner.take_size(file, found)
 
     def _drop_copies(self, head: bytes) -> None:
         """Of two new files that begin alike, the later name is the original, the other its copy."""
@@ -313,12 +352,16 @@ class _Look:
             return
         self._claim(file, found)
         file.device, file.inode = found.device, found.inode
-        if not file.done:
+        if not file.done and (found.name.gz or found.size >= file.offset):
             if not found.name.live:
-                file.closed_since = self._owner._clock.monotonic() - GRACE_S
+                file.closed_since = self._owner.now() - GRACE_S
             self._owner.open(file, fd, head)
             return
         os.close(fd)
+        if not file.done:  # copied before it was read further, then cut: nothing is left to read
+            file.mark, file.mtime_ns = fingerprint(head), found.mtime_ns
+            self._owner.finish(self._log, file)
+            return
         if not found.name.gz and found.size > file.size:
             self._owner.late_bytes(self._log, file, found.size)
         file.mtime_ns = found.mtime_ns
@@ -353,13 +396,16 @@ def _stat(path: Path, name: LogName) -> Found | None:
 
 def _same(file: LogFile, found: Found, head: bytes) -> bool:
     """Whether the found file is the known one, by its content where there is enough of it."""
+    inode = (file.device, file.inode) == (found.device, found.inode)
+    if not file.mark.length:  # never opened: its inode is all that is known of it
+        return inode and file.fd < 0 and file.lost_reason == "unreadable"
     if not file.mark.matches(head):
-        return False
+        return len(head) >= TELLING_BYTES and file.fd < 0 and file.head.startswith(head)
     if file.mark.length >= TELLING_BYTES or file.mark.length == len(head):
         return True
     if not _begun(file):
         return True  # where nothing was given out, a mistake repeats nothing
-    return (file.device, file.inode) == (found.device, found.inode)
+    return inode
 
 
 def _whole(file: LogFile, found: Found, fd: int) -> bool:
