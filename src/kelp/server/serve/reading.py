@@ -45,7 +45,9 @@ class Reading:
         """`seam` is told what is given, where someone follows."""
         self._queries = queries
         self._question = question
-        self._records: Iterator[Record] | None = None
+        self._records: Iterator[Record] = iter(())
+        # One for all pieces: an iterator that is let go of closes the query behind it.
+        self._lines: Iterator[Record] | None = None
         self._losses = Losses([], backward=question.backward)
         self._seam = seam
         self._resumed_at = -1
@@ -58,10 +60,11 @@ class Reading:
 
     def piece(self) -> bytes:
         """The next lines; empty at the end."""
-        if self._records is None:
+        if self._lines is None:
             self._begin()
+            self._lines = self._resumable()
         out = bytearray()
-        for labels, entry in self._resumable():
+        for labels, entry in self._lines:
             for loss in self._losses.before(labels, entry):
                 out += loss_line(loss) + b"\n"
             out += self.encoder.record(labels, entry) + b"\n"
@@ -112,7 +115,7 @@ class Reading:
     def _resumable(self) -> Iterator[Record]:
         """The records. Where the time of one query is over before the reader has them all, another
         goes on at the place; a query that gives nothing within its time is an error."""
-        while self._records is not None:
+        while True:
             try:
                 yield from self._records
                 return
