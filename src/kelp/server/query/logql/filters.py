@@ -13,13 +13,15 @@ from kelp.server.query.logql.errors import parse_error
 
 _MATCHES = ("=", "!=", "=~", "!~")
 _COMPARES = ("=", "!=", "==", ">", ">=", "<", "<=")
-_MAX_TERMS = 500  # of one filter; its evaluation recurses
+_MAX_TERMS = 200  # in a query; comma-joined ones nest, and their evaluation recurses
+_MAX_PARENTHESES = 50
 
 
 class FilterParser(Cursor):
     """Matchers and label filters."""
 
     _terms = 0
+    _parentheses = 0
 
     def literal(self) -> float:
         """A number with its sign; the whole parser knows how to read one."""
@@ -64,13 +66,20 @@ class FilterParser(Cursor):
         if self._terms > _MAX_TERMS:
             raise parse_error(f"expected at most {_MAX_TERMS} label filters in a query")
         if self.accept("("):
-            inner = self.label_filter()
-            self.expect(")")
-            return inner
+            return self._filter_in_parentheses()
         name = self.expect(tokens.IDENTIFIER).text
         if not self.at(*_COMPARES, "=~", "!~"):
             raise self.unexpected()
         return self._comparison(name, self.take().kind)
+
+    def _filter_in_parentheses(self) -> ast.Filter:
+        self._parentheses += 1
+        if self._parentheses > _MAX_PARENTHESES:
+            raise parse_error(f"expected at most {_MAX_PARENTHESES} nested label filters")
+        inner = self.label_filter()
+        self.expect(")")
+        self._parentheses -= 1
+        return inner
 
     def _comparison(self, name: str, op: str) -> ast.Filter:
         if op in _MATCHES and self.at(tokens.STRING):
