@@ -30,11 +30,12 @@ class ChildSpec:
 
 
 def spawn(spec: ChildSpec) -> subprocess.Popen[bytes]:
-    """Start it; its output is the parent's. Raises OSError."""
+    """Start it; what it says on standard error is heard, its output is not. Raises OSError."""
     return subprocess.Popen(
         list(spec.command),
         env=dict(spec.environ),
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         process_group=0,
         preexec_fn=_before_exec(os.getpid()),  # noqa: PLW1509 - the parent has one thread
     )

@@ -53,7 +53,10 @@ class Supervisor:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Wait for signals instead of being interrupted by them; stop the children at the end."""
+        """Wait for signals instead of being interrupted by them; stop the children at the end.
+
+        What is cleaned up inside is not interrupted either, by a second Ctrl-C for example.
+        """
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             yield
@@ -61,6 +64,8 @@ class Supervisor:
             try:
                 self.stop()
             finally:
+                while signal.sigtimedwait(_SIGNALS, 0):
+                    pass  # what came while stopping has been done
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def start(self, spec: ChildSpec) -> None:

@@ -75,9 +75,10 @@ def command(
     if demo and pods_dir:
         raise click.UsageError("expected one of --demo and --pods-dir; got both")
     flags = {"server.listen": listen, "data_dir": data_dir, "agent.pods_dir": pods_dir}
-    with ExitStack() as stack:
+    supervisor = Supervisor(SystemClock(), _tell)
+    with supervisor.signals(), ExitStack() as stack:
         site = prepare(config_file, flags, demo, dict(os.environ), stack)
-        run(site, stack)
+        run(site, supervisor, stack)
 
 
 def prepare(
@@ -110,20 +111,27 @@ def prepare(
     return Site(settings, environ, configured_url(settings), token_file, reason)
 
 
-def run(site: Site, stack: ExitStack) -> None:
+def run(site: Site, supervisor: Supervisor, stack: ExitStack) -> None:
     """Start the children and keep them until told to stop; raises KelpError."""
-    supervisor = Supervisor(SystemClock(), _tell)
-    with supervisor.signals():
-        for spec in _children(site):
-            supervisor.start(spec)
-        client = Client(Connection(site.url, ca_file=site.environ.get("KELP_CA_FILE", "")))
-        stack.callback(client.close)
-        if not supervisor.wait_ready(lambda: _is_ready(client), READY_TIMEOUT_S):
-            return
-        stack.enter_context(_announced(site))
-        click.echo(greeting(site))
-        supervisor.run()
-        _tell("stopping")
+    client = Client(Connection(site.url, ca_file=site.environ.get("KELP_CA_FILE", "")))
+    stack.callback(client.close)
+    stack.callback(supervisor.stop)
+    *first, agent = _children(site)
+    for spec in first:
+        supervisor.start(spec)
+    past = _demo_ready_file(site.settings)
+
+    def is_ready() -> bool:
+        # The agent must not see the demo's past while it is made, which is faster than any node.
+        return _is_ready(client) and (not site.demo_reason or past.exists())
+
+    if not supervisor.wait_ready(is_ready, READY_TIMEOUT_S):
+        return
+    supervisor.start(agent)
+    stack.enter_context(_announced(site))
+    click.echo(greeting(site))
+    supervisor.run()
+    _tell("stopping")
 
 
 def greeting(site: Site) -> str:
@@ -187,9 +195,15 @@ def _children(site: Site) -> Iterator[ChildSpec]:
     kelp = [sys.executable, "-m", "kelp"]
     yield ChildSpec("server", [*kelp, "server"], site.environ, SERVER_PATIENCE_S)
     if site.demo_reason:
-        writer = [sys.executable, "-m", "kelp.demo", site.settings.agent.pods_dir]
+        ready = str(_demo_ready_file(site.settings))
+        folder = site.settings.agent.pods_dir
+        writer = [sys.executable, "-m", "kelp.demo", folder, "--ready-file", ready]
         yield ChildSpec("demo writer", writer, site.environ, DEMO_PATIENCE_S)
     yield ChildSpec("agent", [*kelp, "agent"], site.environ, AGENT_PATIENCE_S)
+
+
+def _demo_ready_file(settings: Settings) -> Path:
+    return Path(settings.agent.pods_dir).with_name("pods-ready")
 
 
 def _hold(stack: ExitStack, data_dir: Path) -> None:

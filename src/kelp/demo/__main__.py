@@ -1,7 +1,7 @@
 """`python -m kelp.demo FOLDER`: write a living pods tree until told to end.
 
 The node has a past of some minutes when it begins, so that there are rotated files, earlier runs
-and stories to find at once. It says `ready` on its output when that past is written.
+and stories to find at once. It says so, in a file, when that past is written.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kelp.demo", description=__doc__)
     parser.add_argument("folder", type=Path, help="the pods tree to write; made where absent")
     parser.add_argument("--past-s", type=float, default=300.0, help="seconds of past")
+    parser.add_argument("--ready-file", type=Path, help="made when the past is written")
     parser.add_argument("--seed", type=int, help="the same seed gives the same pods")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,8 @@ def main() -> None:
     seed = now_ns if arguments.seed is None else arguments.seed
     node = SimulatedNode(arguments.folder, now_ns - int(arguments.past_s * 1e9), seed)
     node.run_until(now_ns)
-    print("ready", flush=True)
+    if arguments.ready_file:
+        arguments.ready_file.touch()
     run(node, clock, stopped)
 
 
