@@ -138,6 +138,8 @@ class Drain:
             outcome, suspect = self._offer(name, record, left)
             if outcome is _Outcome.STORED:
                 left = []
+            elif outcome is _Outcome.REFUSED and len(left) == 1:
+                self._set_aside(left.pop(), "refused by the store")
             elif outcome is _Outcome.REFUSED or (suspect and attempt >= _ATTEMPTS):
                 left = self._one_by_one(name, record, left)
             else:
@@ -170,7 +172,7 @@ class Drain:
 
     def _read(self, segment: Segment) -> Received:
         _, data = decode_frame(self._journal.read(segment.number))
-        return received(segment.tenant, decode_segment(data))
+        return received(segment.tenant, decode_segment(data), segment.agent_id)
 
     def _offer(
         self, name: str, record: GroupRecord, segments: Sequence[Segment]

@@ -131,10 +131,6 @@ class Inbox:
         """
         try:
             header = read_header(data)
-            if not header.agent_id or header.seq < 1:
-                raise SegmentError(
-                    f"expected an agent_id and seq >= 1; got {header.agent_id!r}, {header.seq}"
-                )
             if self._is_repeat(tenant, header):
                 return self._repeat(header)
             self._check_room(len(memoryview(data)))
@@ -143,8 +139,8 @@ class Inbox:
         except SegmentError:
             self._metrics.segments.labels("invalid").inc()
             raise
-        number = self._append(header, part, data)
-        return self._durable(header, part, number) if number else self._repeat(header)
+        number = self._append(part, data)
+        return self._durable(header, number) if number else self._repeat(header)
 
     def accept_batch(self, tenant: str, batch: LogBatch, *, wait_s: float) -> bool:
         """Take a push of another protocol; it is durable on return, and searchable if True.
@@ -153,8 +149,8 @@ class Inbox:
         repeat it. Raises InboxFull, and SegmentError where the batch does not hold together.
         """
         header = SegmentHeader(
-            agent_id="",
-            seq=0,
+            agent_id="push",  # a header must have one; the frame says that it is none
+            seq=1,
             node="",
             created_ns=self._clock.now_ns(),
             records=batch.records.num_rows,
@@ -164,9 +160,9 @@ class Inbox:
         segment = Segment(header, [batch.records])
         data = encode_segment(segment)
         self._check_room(data.size)
-        part = received(tenant, segment)
-        number = self._append(header, part, data)
-        self._durable(header, part, number)
+        part = received(tenant, segment, agent_id="")
+        number = self._append(part, data)
+        self._durable(header, number)
         return self._wait_stored(number, wait_s)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
@@ -205,9 +201,7 @@ class Inbox:
                 retry_after_s=5.0 if self._drain.failing else 1.0,
             )
 
-    def _append(
-        self, header: SegmentHeader, part: Received, data: bytes | memoryview | pa.Buffer
-    ) -> int:
+    def _append(self, part: Received, data: bytes | memoryview | pa.Buffer) -> int:
         """Write the segment, not yet durable; gives its number, 0 for a repeat."""
         size = memory_bytes(part)
         head = FrameHead(
@@ -215,14 +209,14 @@ class Inbox:
         )
         content = encode_frame(head, data)
         with self._order:
-            if header.agent_id and not self._is_next(part):
+            if part.agent_id and not self._is_next(part):
                 return 0
             try:
                 number = self._journal.append(content)
             except (OSError, JournalError) as e:
                 self._metrics.segments.labels("full").inc()
                 raise InboxFull(f"the inbox's disk takes nothing: {e}", retry_after_s=5.0) from e
-            if header.agent_id:
+            if part.agent_id:
                 self._newest[part.tenant, part.agent_id] = part.seq
             self._enqueue(number, head, part)
         return number
@@ -252,7 +246,7 @@ class Inbox:
                 )
             )
 
-    def _durable(self, header: SegmentHeader, part: Received, number: int) -> Accepted:
+    def _durable(self, header: SegmentHeader, number: int) -> Accepted:
         self._sync(number)
         with self._waiting.changed:
             self._waiting.changed.notify_all()
