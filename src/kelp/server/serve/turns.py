@@ -68,6 +68,8 @@ class Turns:
         """
         async with self._turn():
             future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            # Also where we are cancelled a second time, and nobody looks at it any more.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
