@@ -26,13 +26,13 @@ class Restartable:
         self.command = command
         self.log = log
         self.kills = 0
-        self._environ = {**os.environ, **(environ or {})}
+        self.environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._environ
+                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.environ
             )
 
     def kill(self) -> None:

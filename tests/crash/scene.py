@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,13 @@ class Scene:
     def ready(self) -> str:
         return get(f"{self.agent_url}/readyz")[1]
 
+    def drained(self) -> bool:
+        """Whether the spool is as good as empty."""
+        found = re.search(
+            r"^kelp_agent_spool_segments (\S+)", get(f"{self.agent_url}/metrics")[1], re.M
+        )
+        return found is not None and float(found[1]) <= 3
+
     def random_kills(self, kills: int, agent_s: tuple[float, float], server_s: tuple[float, float]):
         """Until both together were killed so often more."""
         before = self.agent.kills + self.server.kills
@@ -67,6 +75,7 @@ class Scene:
         wait_until(lambda: self.ready().strip() == "ok", 30)
 
     def disk_filled(self) -> None:
+        wait_until(self.drained, 30)
         # With the server there, the agent would do with the space of what it has delivered.
         self.server.kill()
         filler = self.spool / "filler"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,12 +43,27 @@ def spool_disk(tmp_path: Path) -> Iterator[Path]:
 
 def stored_by_double(folder: Path) -> Iterator[Record]:
     for segment in segment_server.segments(folder):
+        assert segment.header.losses == []  # nothing is lost, so nothing may be said to be
         for batch in segment.log_batches():
             rows = batch.records.select(["stream_id", "position", "body"]).to_pylist()
             for row in rows:
                 labels = batch.streams[row["stream_id"]].labels
                 instance = f"{labels['pod']}/{labels['restart']}"
                 yield instance, row["position"], row["body"].decode()
+
+
+def play(scene: Scene, pods: Path, kills: int, server_s: tuple[float, float]) -> dict[str, int]:
+    """The whole scene with so many kills at random; what was written."""
+    with writing(pods) as writer:
+        scene.server.start()
+        scene.agent.start()
+        wait_until(lambda: scene.ready().strip() == "ok", 30)
+        scene.random_kills(kills // 2, (0.2, 2.5), server_s)
+        scene.server_away_until_the_spool_is_full()
+        if os.geteuid() == 0:
+            scene.disk_filled()
+        scene.random_kills(kills // 2, (0.2, 2.5), server_s)
+        return finish(writer)
 
 
 def test_the_agent_against_a_durable_endpoint(tmp_path: Path, spool_disk: Path) -> None:
@@ -59,16 +77,7 @@ def test_the_agent_against_a_durable_endpoint(tmp_path: Path, spool_disk: Path) 
     agent, agent_url = agent_command(spool_disk, tmp_path / "pods", f"http://127.0.0.1:{port}")
     scene = Scene(agent, server, agent_url, spool_disk, random.Random(11))
     try:
-        with writing(tmp_path / "pods") as writer:
-            server.start()
-            agent.start()
-            wait_until(lambda: scene.ready().strip() == "ok", 30)
-            scene.random_kills(20, (0.2, 2.5), (0.1, 2.0))
-            scene.server_away_until_the_spool_is_full()
-            if os.geteuid() == 0:
-                scene.disk_filled()
-            scene.random_kills(15, (0.2, 2.5), (0.1, 2.0))
-            written = finish(writer)
+        written = play(scene, tmp_path / "pods", 24, server_s=(0.1, 2.0))
         total = sum(written.values())
 
         def arrived() -> bool:
@@ -81,3 +90,44 @@ def test_the_agent_against_a_durable_endpoint(tmp_path: Path, spool_disk: Path) 
         agent.end()
         server.end()
     assert get(agent_url + "/healthz") == (0, "")
+
+
+def test_the_whole_way_from_file_to_answer(tmp_path: Path, spool_disk: Path) -> None:
+    port, server_data = free_port(), tmp_path / "server"
+    command = [sys.executable, "-m", "kelp.cli.main", "server", "--data-dir", str(server_data)]
+    server = Restartable([*command, "--listen", f"127.0.0.1:{port}"], tmp_path / "server.log")
+    url = f"http://127.0.0.1:{port}"
+    agent, agent_url = agent_command(spool_disk, tmp_path / "pods", url)
+    agent.environ["KELP_AGENT_SHIP_TOKEN_FILE"] = str(server_data / "token")
+    scene = Scene(agent, server, agent_url, spool_disk, random.Random(12))
+    try:
+        written = play(scene, tmp_path / "pods", 50, server_s=(0.3, 4.0))
+        total = sum(written.values())
+        assert agent.kills + server.kills >= 50
+
+        def answer() -> list[Record]:
+            return list(stored_by_server(url, server_data / "token"))
+
+        wait_until(lambda: get(url + "/readyz")[0] == 200, 60)
+        wait_until(lambda: len(answer()) >= total, 60)
+        assert agent.terminate(5) == 0
+        compare(written, answer())
+        assert server.terminate(10) == 0
+    finally:
+        agent.end()
+        server.end()
+
+
+def stored_by_server(url: str, token: Path) -> Iterator[Record]:
+    """All records, by the API; a claimed loss fails, for nothing is lost."""
+    query = urllib.parse.urlencode({"query": '{namespace="shop"}'})
+    headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
+    request = urllib.request.Request(f"{url}/kelp/v1/logs?{query}", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as lines:
+        for line in lines:
+            item = json.loads(line)
+            assert "loss" not in item, item
+            if record := item.get("record"):
+                labels = record["labels"]
+                instance = f"{labels['pod']}/{labels['restart']}"
+                yield instance, record["position"], record["line"]
