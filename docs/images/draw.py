@@ -38,7 +38,7 @@ FRAME = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http
 {chrome}
 <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
 {backgrounds}
-<g class="{unique_id}-matrix">
+<g class="{unique_id}-matrix" xml:space="preserve">
 {matrix}
 </g>
 </g>
@@ -58,6 +58,7 @@ def printed(arguments: list[str]) -> str:
 
 
 def main() -> None:
+    """Ask the running Kelp, and draw its answers."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="truecolor")
     for arguments in COMMANDS:
         words = " ".join(a if a.replace("-", "").replace("/", "").isalnum() else f"'{a}'"
