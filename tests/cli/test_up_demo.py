@@ -196,8 +196,9 @@ def test_a_second_one_on_its_port_is_told(demo):
 
 
 def test_it_ends_in_time_and_leaves_nothing(demo):
-    children = [demo.child(name) for name in ("server", "agent", "kelp.demo")]
-    assert all(children)
+    names = ("server", "agent", "kelp.demo")
+    wait_until(lambda: all(map(demo.child, names)), 30)
+    children = [demo.child(name) for name in names]
     assert demo.stop(signal.SIGINT) < 5
     assert demo.process.returncode == 0
     assert not any(Path("/proc", str(pid)).exists() for pid in children)

@@ -5,7 +5,6 @@ What the bodies may do to a terminal is in kelp.cli.terminal.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -16,8 +15,8 @@ from kelp.cli.logs_items import ContainerKey, Item, Loss, container_of
 from kelp.cli.terminal import harmless
 from kelp.cli.times import format_clock, format_ns, format_utc_ns
 
-# (pod, container) in the bright and the plain form of one colour, as stern does it.
-_POD_COLOURS = (36, 32, 35, 34, 33, 31)
+# Pods get these in turn, the pod's name in bold. Red and yellow are for severities.
+_POD_COLOURS = (36, 32, 35, 34, 96, 92, 95, 94)
 _SEVERITY_COLOURS = {
     "trace": 90, "debug": 90, "warn": 33, "error": 31, "critical": 91, "fatal": 91,
 }  # fmt: skip
@@ -62,6 +61,7 @@ class DefaultPrinter:
         self._look = look
         self._now_ns = now_ns
         self._prefixes: dict[ContainerKey, bytes] = {}
+        self._pods: dict[tuple[str, str], int] = {}  # in the order in which they came
 
     def item(self, item: Item) -> None:
         """See Printer; a body of several lines has its prefix on each."""
@@ -91,18 +91,23 @@ class DefaultPrinter:
         if key not in self._prefixes:
             if len(self._prefixes) > 10_000:  # a long `-f` among many short-lived pods
                 self._prefixes.clear()
+                self._pods.clear()
             namespace, pod, _, container = key
             self._prefixes[key] = self._make_prefix(namespace, pod, container)
         return self._prefixes[key]
 
     def _make_prefix(self, namespace: str, pod: str, container: str) -> bytes:
-        colour = _POD_COLOURS[zlib.crc32(f"{namespace}/{pod}".encode()) % len(_POD_COLOURS)]
-        parts = [(namespace, colour)] if self._look.namespace else []
-        parts += [(pod, colour + 60), (container, colour)]
-        return b"".join(self._paint(text.encode(), c) + b" " for text, c in parts if text)
+        number = self._pods.setdefault((namespace, pod), len(self._pods))
+        colour = _POD_COLOURS[number % len(_POD_COLOURS)]
+        parts = [(namespace, False)] if self._look.namespace else []
+        parts += [(pod, True), (container, False)]
+        painted = (self._paint(text.encode(), colour, bold) for text, bold in parts if text)
+        return b"".join(text + b" " for text in painted)
 
-    def _paint(self, text: bytes, colour: int) -> bytes:
-        return b"\x1b[%dm%b\x1b[0m" % (colour, text) if self._look.colour and colour else text
+    def _paint(self, text: bytes, colour: int, bold: bool = False) -> bytes:
+        if not (self._look.colour and colour):
+            return text
+        return b"\x1b[%b%dm%b\x1b[0m" % (b"1;" if bold else b"", colour, text)
 
 
 class RawPrinter:
