@@ -16,8 +16,9 @@ from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
 from kelp.node.oom import Calendar, Kill, kills_in, scan
 from kelp.node.oom.kmsg import boot_time, records
-from kelp.node.oom.render import details, json_line, printable, summary, tasks
+from kelp.node.oom.render import details, json_line, summary, tasks
 from kelp.node.oom.source import LogCutOffError, blocks, unpacked
+from kelp.node.text import printable
 
 _STDIN = "-"
 _SEEN_MAX = 65_536  # kills by which a second file is told to hold the same; more is no node's log

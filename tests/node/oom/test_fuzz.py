@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kelp.node.cgroup import locate
 from kelp.node.oom.assemble import Assembler
-from kelp.node.oom.cgroup import locate
 from kelp.node.oom.framing import Framer
 from kelp.node.oom.grammar import event_of
 from kelp.node.oom.kill import Kill

@@ -1,5 +1,6 @@
 from kelp.node.oom.kill import Kill
-from kelp.node.oom.render import details, printable, size, summary, tasks
+from kelp.node.oom.render import details, summary, tasks
+from kelp.node.text import printable, size
 
 from .found import only
 from .reports import CONTAINER, POD, global_6, memcg_6

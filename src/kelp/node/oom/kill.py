@@ -11,9 +11,9 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from kelp.node.cgroup import LimitScope, QosClass
+
 Outcome = Literal["killed", "exiting", "no_victim", "panic", "unknown"]
-LimitScope = Literal["container", "pod", "qos", "kubepods", "other"]
-QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
 
 # page_counter's "no limit" (PAGE_COUNTER_MAX pages, in kB) is far above this; so is
 # res_counter's of kernels before 3.19 (RES_COUNTER_MAX). 4 PiB is the most that x86-64 maps.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kelp.node.cgroup import Place, container_of_name, locate, unit_of
 from kelp.node.oom.calendar import Calendar
-from kelp.node.oom.cgroup import Place, container_of_name, locate, unit_of
 from kelp.node.oom.events import Exiting, Killed, Sharing
 from kelp.node.oom.kill import Kill, Outcome, TaskRow
 from kelp.node.oom.line import KernelLine

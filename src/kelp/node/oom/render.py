@@ -12,8 +12,8 @@ import msgspec
 from msgspec import UNSET
 
 from kelp.node.oom.kill import Kill, TaskRow, Usage
+from kelp.node.text import printable, size
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _OUTCOMES = {
     "exiting": "was exiting, not killed",
     "no_victim": "no process could be killed",
@@ -56,28 +56,6 @@ def tasks(kill: Kill) -> Iterator[str]:
 def json_line(kill: Kill) -> bytes:
     """One JSON object without a line end."""
     return msgspec.json.encode(kill)
-
-
-def printable(value: object) -> str:
-    r"""Text that a terminal shows and does not obey: "\x1b" for what is not printable."""
-    text = "" if value is None or value is UNSET else str(value)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def size(count: int | None) -> str:
-    """Bytes with a unit, three digits or so: "1.5 GiB"; "?" where unknown."""
-    if count is None:
-        return "?"
-    value, unit = float(count), 0
-    while abs(value) >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return (
-        f"{value:.0f} {_UNITS[unit]}"
-        if unit == 0 or value >= 100
-        else f"{value:.1f} {_UNITS[unit]}"
-    )
 
 
 def _is_printed(row: TaskRow, column: str) -> bool:

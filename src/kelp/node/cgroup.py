@@ -13,10 +13,12 @@ Left out: asking the API server or the runtime whether such a pod exists.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from msgspec import Struct
 
-from kelp.node.oom.kill import LimitScope, QosClass
+LimitScope = Literal["container", "pod", "qos", "kubepods", "other"]
+QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
 
 _SYSTEMD_POD = re.compile(
     r"(?:[^/]*-)?kubepods(?:-(burstable|besteffort))?-pod([0-9A-Za-z_.]{1,128})\.slice"
