@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from kelp.agent.collect.fingerprint import TELLING_BYTES
 from tests.agent.collect.harness import Pipeline
 from tests.kubelet import ContainerLog, Kubelet
 
@@ -82,7 +83,7 @@ class AnyMoves(RuleBasedStateMachine):
     def write_lines(self, count: int) -> None:
         self.app.lines(count)
 
-    @rule(size=st.integers(7, 60))
+    @rule(size=st.integers(TELLING_BYTES, 70))
     def write_part_of_a_line(self, size: int) -> None:
         self.app.number += 1
         self.app.write(f"P{self.app.number:06}".encode().ljust(size, b"y"))
@@ -145,6 +146,21 @@ class AnyMoves(RuleBasedStateMachine):
     def copytruncate(self) -> None:
         self.rotated[self.app.copytruncate(f"0.log.{self._stamp()}").name] = self.live
         self._next_content()
+
+    @precondition(lambda self: self.app.live.exists())
+    @rule(count=st.integers(1, 20), look=st.booleans())
+    def copy_write_truncate(self, count: int, look: bool) -> None:
+        """What is written between copy and truncation is in no file; it may have been read."""
+        copy = self.app.copy(f"0.log.{self._stamp()}")
+        between = Content(len(self.app.written))
+        self.app.lines(count)
+        if look:
+            self.read_and_commit()
+        self.app.truncate()
+        self.rotated[copy.name] = self.live
+        self._next_content()
+        between.end = self.live.start
+        self._destroy(between)
 
     @precondition(lambda self: self.app.live.exists())
     @rule()

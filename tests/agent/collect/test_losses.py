@@ -284,7 +284,7 @@ def test_a_key_of_another_kind_is_kept_as_it_is(app: ContainerLog, kubelet: Kube
 
 
 def test_a_checkpoint_comes_back_as_it_was() -> None:
-    mark = FileMark("ab" * 16, 1024, 5000, 1, 2, "0.log")
+    mark = FileMark("ab" * 16, "cd" * 16, 1024, 5000, 1, 2, "0.log")
     checkpoint = Checkpoint(
         next_base=9, done=[mark], current=mark, base=3, offset=4, waiting=[mark], stamp=b"\xff\0"
     )

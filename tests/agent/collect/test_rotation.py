@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -314,7 +314,23 @@ def test_what_was_rotated_away_while_the_agent_was_down(
     assert [("rotated_away", read)] == [(loss.reason, loss.position) for loss in pipeline.losses]
 
 
-Move = Callable[[ContainerLog], object]
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_copy_beside_the_live_file_when_the_agent_starts(
+    app: ContainerLog, pipeline: Pipeline, cut: bool
+) -> None:
+    app.lines(30)
+    pipeline.run()
+    app.lines(5)
+    app.copy("0.log.1")
+    app.lines(5)
+    pipeline.kill()
+    pipeline.run()
+    if cut:
+        app.truncate()
+    app.lines(5)
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert not pipeline.losses
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n"])

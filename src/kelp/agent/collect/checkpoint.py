@@ -13,9 +13,10 @@ VERSION = 1
 
 
 class FileMark(msgspec.Struct, frozen=True, array_like=True):
-    """A file as it can be found again: by its content; `device` and `inode` are a hint."""
+    """A file as it can be found again: by its Fingerprint; `device` and `inode` are a hint."""
 
     digest: str
+    start: str
     length: int
     size: int
     device: int

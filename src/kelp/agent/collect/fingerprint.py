@@ -18,10 +18,14 @@ TELLING_BYTES = 32
 
 
 class Fingerprint(NamedTuple):
-    """Hash of the first `length` bytes; `length` is below FINGERPRINT_BYTES for a short file."""
+    """Hash of the first `length` bytes; `length` is below FINGERPRINT_BYTES for a short file.
+
+    `start` is the hash of the first TELLING_BYTES, empty where there are fewer.
+    """
 
     length: int
     digest: str
+    start: str
 
     def matches(self, head: bytes) -> bool:
         """Whether `head` (a file's first bytes) begins as the fingerprinted file did.
@@ -32,8 +36,14 @@ class Fingerprint(NamedTuple):
             return False
         return digest(head[: self.length]) == self.digest
 
+    def begun_by(self, head: bytes) -> bool:
+        """Whether a shorter `head` may be of a copy, made before the file grew: its start is."""
+        if not TELLING_BYTES <= len(head) < self.length:
+            return False
+        return digest(head[:TELLING_BYTES]) == self.start
 
-EMPTY = Fingerprint(0, "")
+
+EMPTY = Fingerprint(0, "", "")
 
 
 def digest(head: bytes) -> str:
@@ -44,4 +54,5 @@ def digest(head: bytes) -> str:
 def fingerprint(head: bytes) -> Fingerprint:
     """The fingerprint of a file that begins with `head`."""
     head = head[:FINGERPRINT_BYTES]
-    return Fingerprint(len(head), digest(head)) if head else EMPTY
+    start = digest(head[:TELLING_BYTES]) if len(head) >= TELLING_BYTES else ""
+    return Fingerprint(len(head), digest(head), start) if head else EMPTY

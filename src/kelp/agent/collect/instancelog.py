@@ -185,9 +185,9 @@ def _marks(files: Iterable[LogFile]) -> list[FileMark]:
 
 
 def _mark(file: LogFile) -> FileMark:
-    size = max(file.size, file.offset)
+    mark, size = file.mark, max(file.size, file.offset)
     return FileMark(
-        file.mark.digest, file.mark.length, size, file.device, file.inode, file.name.name
+        mark.digest, mark.start, mark.length, size, file.device, file.inode, file.name.name
     )
 
 
@@ -195,7 +195,7 @@ def _restored(folder: Path, mark: FileMark, *, done: bool = False) -> LogFile:
     name = parse_log_name(mark.name) or LogName(mark.name, "")
     file = LogFile(folder / mark.name, name)
     file.device, file.inode = mark.device, mark.inode
-    file.mark = Fingerprint(mark.length, mark.digest)
+    file.mark = Fingerprint(mark.length, mark.digest, mark.start)
     file.size = file.found_size = mark.size
     file.done = done
     file.offset = mark.size if done else 0

@@ -213,9 +213,7 @@ class Reconciler:
 
     def truncated(self, log: InstanceLog, file: LogFile) -> None:
         """The content is no longer what it was: what was not read of it is elsewhere, or lost."""
-        head = file.head
         self._descriptors.close(file)
-        file.head = head  # a copy may be shorter than what the fingerprint was made of
         self._metrics.rotations.labels("copytruncate").inc()
         file.inode = file.mtime_ns = 0
         file.found_size = file.known_size = file.size
@@ -267,9 +265,14 @@ class _Look:
         found = [f for n in names if (f := _stat(log.folder / n.name, n)) is not None]
         unknown = [f for f in found if not self._claim_by_inode(f)]
         log.ignored &= {f.id for f in found}
-        for f in sorted(unknown, key=lambda f: f.name.key):
+        for f in sorted(unknown, key=self._likelihood):
             if f.id not in log.ignored:
                 self._identify(f)
+
+    def _likelihood(self, found: Found) -> tuple[bool, bool]:
+        """Originals before copies: what has a known inode, then what has the live name."""
+        inodes = {(f.device, f.inode) for f in self._log.files if not f.done}
+        return (found.device, found.inode) not in inodes, not found.name.live
 
     def _verify_open(self) -> None:
         """Learn how the open files begin by now; one that is not what it was is truncated."""
@@ -313,8 +316,7 @@ class _Look:
         known = self._known(found, head)
         if known is not None:
             self._found_again(known, found, fd, head)
-        elif self._may_be_new(found, head):
-            self._drop_copies(head)
+        elif self._may_be_new(found, head) and not self._is_copy(found, head):
             self.fresh.append(Fresh(found, fd, head))
         else:
             os.close(fd)
@@ -332,11 +334,14 @@ class _Look:
         self._claim(file, found)
         self._owner.take_size(file, found)
 
-    def _drop_copies(self, head: bytes) -> None:
+    def _is_copy(self, found: Found, head: bytes) -> bool:
         """Of two new files that begin alike, the later name is the original, the other its copy."""
         for fresh in [f for f in self.fresh if _alike(f.head, head)]:
+            if fresh.found.name.key > found.name.key:
+                return True
             os.close(fresh.fd)
             self.fresh.remove(fresh)
+        return False
 
     def _known(self, found: Found, head: bytes) -> LogFile | None:
         """The known file whose content begins like this: one without a name before one with."""
@@ -399,8 +404,10 @@ def _same(file: LogFile, found: Found, head: bytes) -> bool:
     inode = (file.device, file.inode) == (found.device, found.inode)
     if not file.mark.length:  # never opened: its inode is all that is known of it
         return inode and file.fd < 0 and file.lost_reason == "unreadable"
+    if not found.name.live and file.mark.begun_by(head):
+        return True
     if not file.mark.matches(head):
-        return len(head) >= TELLING_BYTES and file.fd < 0 and file.head.startswith(head)
+        return False
     if file.mark.length >= TELLING_BYTES or file.mark.length == len(head):
         return True
     if not _begun(file):
