@@ -41,11 +41,11 @@ class Scene:
         return get(f"{self.agent_url}/readyz")[1]
 
     def drained(self) -> bool:
-        """Whether the spool is as good as empty."""
-        found = re.search(
-            r"^kelp_agent_spool_segments (\S+)", get(f"{self.agent_url}/metrics")[1], re.M
-        )
-        return found is not None and float(found[1]) <= 3
+        """Whether the agent has caught up: the spool is far from its limit, and reading goes on."""
+        metrics = get(f"{self.agent_url}/metrics")[1]
+        found = re.search(r"^kelp_agent_spool_bytes (\S+)", metrics, re.MULTILINE)
+        caught_up = found is not None and float(found[1]) <= SPOOL_MAX_BYTES / 4
+        return caught_up and self.ready().strip() == "ok"
 
     def random_kills(self, kills: int, agent_s: tuple[float, float], server_s: tuple[float, float]):
         """Until both together were killed so often more."""

@@ -11,7 +11,14 @@ class PipelineMetrics:
     """Registered once an agent."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.records = Counter("kelp_agent_records", "Records made of them", registry=registry)
+        self.records = Counter(
+            "kelp_agent_records", "Records made of what was read", registry=registry
+        )
+        self.backlog = Gauge(
+            "kelp_agent_backlog_bytes",
+            "Bytes known to lie unread in the files, when the last segment was closed",
+            registry=registry,
+        )
         self._segments = Counter(
             "kelp_agent_segments_closed",
             "Segments closed, by the reason: size, age, stop",

@@ -211,6 +211,7 @@ class Pipeline:
         self._raw_bytes = 0
         self._flushed = self._clock.monotonic()
         self._metrics.closed(reason, len(payloads))
+        self._metrics.backlog.set(self._stages.collector.backlog_bytes())
         if payloads or any(changes.values()):
             self._commit = _Commit(payloads, changes)
             self._try_commit(self._commit)
