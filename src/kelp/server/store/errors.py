@@ -34,7 +34,7 @@ _OF_THE_DATA = frozenset(
 )
 
 _CODE = re.compile(r"Code:\s*(\d+)")
-_NOISE = re.compile(r"\s*\(version [^)]*(?:\([^)]*\)[^)]*)*\)\s*$")
+_NOISE = re.compile(r"\s*\((?:version|for url) [^()]*(?:\([^()]*\)[^()]*)*\)")
 
 
 def query_failed(text: str, code: int | None = None) -> EngineError:
