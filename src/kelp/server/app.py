@@ -43,6 +43,7 @@ from kelp.server.receive.http_segments import Segments
 from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.reception import Reception
 from kelp.server.serve.askers import Asker
+from kelp.server.serve.explain import Explain
 from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
 from kelp.server.serve.loki import Loki
@@ -95,12 +96,13 @@ class Surface:
         asker = Asker(turns, parts.cancel)
         max_bytes = parts.settings.server.max_request_bytes
         bodies = BodyBudget(_BODIES * max_bytes)
-        self._followers = Followers()
+        self._followers = Followers(registry)
         self._loki = Loki(parts.queries, asker, scope_of, parts.clock)
         self._tail = Tail(parts.queries, asker, parts.clock, parts.cursor_at, self._followers)
         self._logs = Logs(
             parts.queries, asker, scope_of, parts.clock, parts.cursor_at, self._followers
         )
+        self._explain = Explain(parts.queries, asker, scope_of, parts.clock)
         self._sql = SqlRoute(parts.sql, asker, scope_of)
         self._segments = Segments(
             parts.inbox, Reception(bodies, max_bytes, self._threads(_RECEIVERS, "kelp-receive"))
@@ -117,9 +119,8 @@ class Surface:
 
     def replace_queries(self, queries: Queries) -> None:
         """From now on these answer; for settings that were read again."""
-        self._loki.queries = queries
-        self._tail.queries = queries
-        self._logs.queries = queries
+        for routes_that_ask in (self._loki, self._tail, self._logs, self._explain):
+            routes_that_ask.queries = queries
 
     def stop_following(self) -> None:
         """Let all who follow end; from the event loop."""
@@ -134,6 +135,7 @@ class Surface:
             self._segments.endpoint(),
             self._logs.endpoint(),
             self._sql.endpoint(),
+            self._explain.endpoint(),
             *self._loki.endpoints(),
             self._tail.endpoint(),
             *self._pushes.endpoints(),

@@ -25,7 +25,7 @@ from kelp import __version__
 from kelp.base.changes import changes
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
-from kelp.base.settings import Settings
+from kelp.base.settings import Query, Settings
 from kelp.base.telemetry import set_log_level
 from kelp.base.token import read_or_make_token
 from kelp.server.admit.tokens import TokenGate
@@ -40,7 +40,7 @@ LIVE = (
     "log_level",
     "server.token_file",
     "server.tls.",
-    "query.",  # but max_concurrent: threads are made once
+    *(f"query.{name}" for name in Query.__struct_fields__ if name != "max_concurrent"),
 )
 _OURS = ("log_level", "data_dir", "server.", "store.", "query.")
 

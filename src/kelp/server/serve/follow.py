@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Gauge
+
 from kelp.server.http.refusal import RefusalError, busy
 from kelp.server.ports import Scope
 from kelp.server.result import StreamEntries
@@ -30,8 +32,9 @@ MAX_FOLLOWERS = 200
 class Followers:
     """All who follow; `stopping` is set when they must end. For one event loop."""
 
-    def __init__(self, at_most: int = MAX_FOLLOWERS) -> None:
+    def __init__(self, registry: CollectorRegistry, at_most: int = MAX_FOLLOWERS) -> None:
         self.stopping = asyncio.Event()
+        self._gauge = Gauge("kelp_server_followers", "Readers who follow.", registry=registry)
         self._at_most = at_most
         self._count = 0
 
@@ -41,10 +44,12 @@ class Followers:
         if self._count >= self._at_most:
             raise busy(f"{self._count} readers follow already, as many as may", 10.0)
         self._count += 1
+        self._gauge.inc()
         try:
             yield
         finally:
             self._count -= 1
+            self._gauge.dec()
 
 
 class TooSlowError(RefusalError):

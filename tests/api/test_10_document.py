@@ -1,0 +1,87 @@
+"""10 The routes' declarations, the OpenAPI document, and the page of the API agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.api.running import Api
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference" / "http-api.md"
+METRICS_PAGE = ROOT / "docs" / "reference" / "metrics.md"
+_HEADING = re.compile(r"^### ([A-Z, ]+) (/\S+)$", re.MULTILINE)
+
+
+def document(api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = api.get("/openapi.json").json()
+    return found
+
+
+def sections() -> dict[str, tuple[list[str], str]]:
+    """Path → its methods and its text on the page."""
+    text = PAGE.read_text()
+    found = list(_HEADING.finditer(text))
+    ends = [m.start() for m in found[1:]] + [len(text)]
+    return {
+        m[2]: (m[1].split(", "), text[m.end() : end].split("\n## ")[0])
+        for m, end in zip(found, ends, strict=True)
+    }
+
+
+def parameters(operation: dict[str, Any]) -> set[str]:
+    """Names in the URL, the headers (but the tenant, which is common to all) and the form."""
+    names = {p["name"] for p in operation["parameters"]} - {"X-Scope-OrgID"}
+    content = operation.get("requestBody", {}).get("content", {})
+    form = content.get("application/x-www-form-urlencoded", {}).get("schema", {})
+    return names | set(form.get("properties", {}))
+
+
+def test_the_page_has_each_route_with_its_methods(api: Api) -> None:
+    routes = {
+        path: sorted(m.upper() for m in operations)
+        for path, operations in document(api)["paths"].items()
+    }
+    assert routes == {path: sorted(methods) for path, (methods, _) in sections().items()}
+
+
+def test_the_page_has_each_parameter_and_no_other(api: Api) -> None:
+    for path, operations in document(api)["paths"].items():
+        rows = re.findall(r"^\| `([^`]+)`(?: \(header\))? \|", sections()[path][1], re.MULTILINE)
+        described = set(rows) - _KEYS_OF_ANSWERS.get(path, set()) - {"X-Scope-OrgID"}
+        for operation in operations.values():
+            assert parameters(operation) == described, path
+
+
+# Rows of the page that tell of answers rather than of parameters.
+_KEYS_OF_ANSWERS = {
+    "/kelp/v1/logs": {
+        "timestamp", "position", "labels", "line", "line_base64", "metadata", "parsed", "severity",
+        "size_bytes", "start`, `end", "reason",
+    },
+}  # fmt: skip
+
+
+def test_all_methods_of_a_route_take_the_same_parameters(api: Api) -> None:
+    for path, operations in document(api)["paths"].items():
+        assert len({frozenset(parameters(o)) for o in operations.values()}) == 1, path
+
+
+def test_the_document_is_whole(api: Api) -> None:
+    found = document(api)
+    operations = [o for path in found["paths"].values() for o in path.values()]
+    names = [o["operationId"] for o in operations]
+    assert sorted(set(names)) == sorted(names)
+    for operation in operations:
+        assert operation["summary"].endswith(".")
+        assert {"500"} <= set(operation["responses"])
+        assert ("401" in operation["responses"]) == (operation.get("security") != [])
+        assert all(p["description"] for p in operation["parameters"])
+
+
+def test_the_metrics_page_has_each_metric_of_the_server_and_no_other(api: Api) -> None:
+    exposed = set(re.findall(r"^# TYPE (kelp_server_\w+) ", api.get("/metrics").text, re.MULTILINE))
+    exposed = {n for n in exposed if not n.endswith("_created")}
+    described = set(re.findall(r"^\| `(kelp_server_\w+)`", METRICS_PAGE.read_text(), re.MULTILINE))
+    assert exposed == described
