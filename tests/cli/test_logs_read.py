@@ -1,5 +1,8 @@
 """Following: nothing is shown twice and nothing is left out, whatever the server does."""
 
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -178,3 +181,36 @@ def test_what_lies_before_the_overlap_is_forgotten():
         shown.add(item(second * S))
     assert len(shown._recent) == 61  # both ends count
     assert len(shown._known) == 61
+
+
+def test_ctrl_c_ends_following_quietly(server, tmp_path):
+    server.items = [record(NOW, "a line")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kelp", "logs", "-f"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"payments web-0 app a line\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, b"")
+
+
+def test_a_pod_that_is_not_there_yet_is_waited_for(server, tmp_path):
+    path = tmp_path / "errors"
+    with path.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kelp", "logs", "web-7", "-f"],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    try:
+        wait_until(lambda: "; waiting for them\n" in path.read_text())
+        assert path.read_text().startswith('kelp: no logs of a pod fit "web-7"; there are none at')
+        server.add(record(SystemClock().now_ns(), "here I am", pod="web-7"))
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"payments web-7 app here I am\n"
+    finally:
+        process.kill()
+        process.communicate()

@@ -55,11 +55,13 @@ def supervisor(told):
 
 def send_soon(*signals, when=lambda: True):
     """Send signals to this process, one after the other, once `when` is true."""
+    # To its main thread: other tests' threads do not wait for them.
+    main = threading.main_thread().ident
 
     def send():
         wait_until(when)
         for number in signals:
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(main, number)
 
     threading.Thread(target=send, daemon=True).start()
 

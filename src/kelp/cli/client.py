@@ -133,6 +133,8 @@ class Client:
             base_url=connection.url,
             headers=headers,
             verify=_tls(connection.ca_file),
+            # $HTTP_PROXY is for what lies elsewhere.
+            trust_env=not _is_local(connection.url),
             timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         )
 
@@ -142,12 +144,6 @@ class Client:
             response = self._http.get(path, params=dict(params or {}))
         self._check(response)
         return msgspec.json.decode(response.content)
-
-    def probe(self, path: str) -> None:
-        """Ask for a path and heed its status alone."""
-        with self._errors():
-            response = self._http.get(path, timeout=CONNECT_TIMEOUT_S)
-        self._check(response)
 
     def post(self, path: str, body: object, params: Params | None = None) -> bytes:
         """The bytes of the answer to a JSON body."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import httpx2
 
 from kelp import __version__
 from kelp.base.clock import SystemClock
@@ -28,7 +29,7 @@ from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.base.token import read_or_make_token
 from kelp.cli.children import ChildSpec
-from kelp.cli.client import Client, Connection, configured_url
+from kelp.cli.client import configured_url
 from kelp.cli.instance import Instance, announce, instance_path, withdraw
 from kelp.cli.options import FOLDER, config_option
 from kelp.cli.supervise import Supervisor
@@ -99,6 +100,8 @@ def prepare(
         config = load_config(None, environ, flags)
     for warning in config.warnings:
         _tell(f"warning: {warning}")
+    if not reason:
+        _warn_unreadable(Path(config.settings.agent.pods_dir))
     if config_file is not None:
         environ["KELP_CONFIG"] = str(config_file.absolute())
     told = _told(config, reason, stack)
@@ -113,21 +116,24 @@ def prepare(
 
 def run(site: Site, supervisor: Supervisor, stack: ExitStack) -> None:
     """Start the children and keep them until told to stop; raises KelpError."""
-    client = Client(Connection(site.url, ca_file=site.environ.get("KELP_CA_FILE", "")))
-    stack.callback(client.close)
+    # Our own children on this machine: no proxy, and a certificate may be for another name.
+    http = stack.enter_context(httpx2.Client(trust_env=False, verify=False, timeout=5.0))
     stack.callback(supervisor.stop)
     *first, agent = _children(site)
     for spec in first:
         supervisor.start(spec)
     past = _demo_ready_file(site.settings)
 
-    def is_ready() -> bool:
+    def server_is_ready() -> bool:
         # The agent must not see the demo's past while it is made, which is faster than any node.
-        return _is_ready(client) and (not site.demo_reason or past.exists())
+        return (not site.demo_reason or past.exists()) and _answers(http, f"{site.url}/ready")
 
-    if not supervisor.wait_ready(is_ready, READY_TIMEOUT_S):
+    if not supervisor.wait_ready(server_is_ready, READY_TIMEOUT_S):
         return
     supervisor.start(agent)
+    agent_url = f"http://{site.settings.agent.listen}/healthz"
+    if not supervisor.wait_ready(lambda: _answers(http, agent_url), READY_TIMEOUT_S):
+        return
     stack.enter_context(_announced(site))
     click.echo(greeting(site))
     supervisor.run()
@@ -162,6 +168,11 @@ def _demo_reason(config: Config, demo: bool) -> str:
     if absent and config.origins["agent.pods_dir"] == "default":
         return f"for there is no {config.settings.agent.pods_dir} here"
     return ""
+
+
+def _warn_unreadable(pods_dir: Path) -> None:
+    if pods_dir.exists() and not os.access(pods_dir, os.R_OK | os.X_OK):
+        _tell(f"warning: this user may not read {pods_dir}: run as root, or look at --demo")
 
 
 def _told(config: Config, demo_reason: str, stack: ExitStack) -> dict[str, str]:
@@ -241,12 +252,11 @@ def _check_free(listen: str) -> None:
         ) from e
 
 
-def _is_ready(client: Client) -> bool:
+def _answers(http: httpx2.Client, url: str) -> bool:
     try:
-        client.probe("/ready")
-    except KelpError:
+        return http.get(url).is_success
+    except httpx2.HTTPError:
         return False
-    return True
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to read again
     clock = SystemClock()
     now_ns = clock.now_ns()
     seed = now_ns if arguments.seed is None else arguments.seed
