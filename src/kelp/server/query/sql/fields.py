@@ -59,7 +59,7 @@ def fields_of(parser: ast.Stage, names: Iterable[str], *, idle: bool = False) ->
     `idle`: the query needs no label of anything, and so its parser looks at no line.
     """
     wanted = sorted(set(names))
-    if idle:
+    if idle and isinstance(parser, ast.Json | ast.Logfmt | ast.Regexp | ast.Pattern):
         return Fields({})
     match parser:
         case ast.Json(()):
