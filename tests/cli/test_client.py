@@ -106,7 +106,8 @@ def test_a_url_without_a_scheme_is_refused(environ):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b'{"error": {"message": "m", "expected": "e", "hint": "do this"}}', "m; do this"),
+        (b'{"error": {"message": "m", "hint": "do this"}}', "m; do this"),
+        (b'{"error": {"message": "m", "expected": "e", "got": "g"}}', "m: expected e; got g"),
         (b"parse error at line 1\n", "parse error at line 1"),
         (b'{"error": "m"}', '{"error": "m"}'),
         (b"[]", "[]"),

@@ -50,6 +50,11 @@ def test_a_kind_without_pods_is_refused(text):
         parse_target(text)
 
 
+def test_a_query_for_numbers_is_sent_to_its_command():
+    with pytest.raises(KelpError, match=r"is it a query for numbers. `kelp query` answers those"):
+        parse_target('sum(rate({app="web"}[1m]))')
+
+
 def test_a_pattern_that_is_none_is_refused():
     with pytest.raises(KelpError, match=r'POD: expected a pattern \(RE2\); got "web\(": .+'):
         parse_target("web(")

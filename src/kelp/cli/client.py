@@ -225,9 +225,12 @@ def error_text(content: bytes) -> str:
     """What an answer says went wrong: Kelp's JSON object or Loki's plain text, as one line each."""
     try:
         error = msgspec.json.decode(content)["error"]
-        parts = [str(error["message"])]
-        parts += [str(error[k]) for k in ("hint",) if error.get(k)]
-        return "; ".join(parts)
+        text = str(error["message"])
+        if error.get("expected"):
+            text += f": expected {error['expected']}"
+        if error.get("got"):
+            text += f"; got {error['got']}"
+        return f"{text}; {error['hint']}" if error.get("hint") else text
     except (msgspec.DecodeError, KeyError, TypeError):
         return content.decode("utf-8", "replace").strip()[:2000]
 

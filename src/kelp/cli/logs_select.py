@@ -74,6 +74,11 @@ class Target:
 
 def parse_target(text: str) -> Target:
     """`web-0`, `pod/web-0`, `deployment/web`, `deployments.apps/web` or a pattern of pod names."""
+    if "{" in text and "}" in text and "(" in text:
+        raise KelpError(
+            f"expected a pod, a workload or a log query that begins with {{; got {text}: "
+            "is it a query for numbers? `kelp query` answers those"
+        )
     kind, slash, name = text.partition("/")
     if not slash:
         check_pattern("POD", text)
