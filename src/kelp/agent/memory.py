@@ -22,7 +22,7 @@ from pathlib import Path
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_THRESHOLD_BYTES = 2 << 20
+_THRESHOLD_BYTES = 32 << 20
 
 _MADV_DONTNEED = 4  # asm-generic/mman-common.h
 
