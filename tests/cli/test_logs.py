@@ -195,7 +195,7 @@ def test_the_servers_warnings_are_told(logs, shop):
          'kelp: no logs of a pod in namespace checkout fit "web-0"; there are: cart-0\n'),
         (["deployment/webb"], 'kelp: no logs of a pod fit "deployment/webb"; near it: web-'),
         (["web-1", "--previous"],
-         "kelp: no earlier run is stored: each container that fits ran once\n"),
+         "kelp: no earlier run of the containers that fit is stored\n"),
         (["web-9", "--previous"], 'kelp: no logs of a pod fit "web-9"; near it: '),
         (["svc/web"], "kelp: expected KIND/NAME with a KIND of pod, deployment, "),
         (["-i", "("], 'kelp: --include: expected a pattern (RE2); got "("'),

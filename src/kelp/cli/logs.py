@@ -200,7 +200,7 @@ def _of_previous_runs(
         raise KelpError(_nothing_found(wanted, finder))
     runs = previous_runs(all_runs)
     if not runs:
-        raise KelpError("no earlier run is stored: each container that fits ran once")
+        raise KelpError("no earlier run of the containers that fit is stored")
     bound = plan.newest if tail is None else tail
     if bound is not None:
         tails = [(run.container_key, selector(run.matchers()) + filters) for run in runs]
