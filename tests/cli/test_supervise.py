@@ -90,14 +90,25 @@ def test_the_last_started_is_stopped_first(supervisor, tmp_path):
     assert float(second.read_text()) < float(first.read_text())
 
 
-def test_a_child_that_does_not_listen_is_killed(supervisor, told, tmp_path):
+def test_a_child_that_does_not_listen_is_killed(told, tmp_path):
     deaf = tmp_path / "deaf"
+    supervisor = Supervisor(SystemClock(), told.append, stop_s=0.3)
     with supervisor.signals():
         supervisor.start(spec("deaf one", DEAF, deaf, patience_s=0.2))
         supervisor.wait_ready(deaf.exists, 10)
         before = time.monotonic()
     assert time.monotonic() - before < 2
     assert told == ["the deaf one does not stop; it is killed"]
+
+
+def test_time_that_one_child_does_not_need_is_the_next_ones(told, tmp_path):
+    slow = LISTENER.replace("sys.exit(0)", "__import__('time').sleep(1) or sys.exit(0)")
+    supervisor = Supervisor(SystemClock(), told.append, stop_s=10)
+    with supervisor.signals():
+        supervisor.start(spec("slow", slow, tmp_path / "slow", patience_s=0.1))
+        supervisor.start(spec("quick", LISTENER, tmp_path / "quick", patience_s=5))
+        supervisor.wait_ready(lambda: len(list(tmp_path.iterdir())) == 2, 20)
+    assert told == []
 
 
 def test_a_child_that_ends_is_started_again(supervisor, told, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ class ChildSpec:
     name: str
     command: Sequence[str]
     environ: Mapping[str, str] = field(default_factory=dict)
-    # The seconds it has, once told, to end by itself; then it is killed.
+    # The seconds that it has at the least, once told, to end by itself before it is killed.
     patience_s: float = 1.0
 
 

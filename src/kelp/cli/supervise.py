@@ -26,6 +26,9 @@ RESTART_MAX_S = 15.0
 # A child that ran for so long is well: its next end is a first one again.
 WELL_AFTER_S = 30.0
 
+# All children together: Ctrl-C may take five seconds.
+STOP_S = 4.6
+
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 _SIGNALS = _STOPPING | {signal.SIGHUP, signal.SIGCHLD}
 # How often processes and waits are looked at; signals come at once.
@@ -44,10 +47,11 @@ class _Child:
 class Supervisor:
     """Runs children; use `with supervisor.signals():` around all of it."""
 
-    def __init__(self, clock: Clock, tell: Callable[[str], None]) -> None:
-        """`tell` gets what a person should know, a line each time."""
+    def __init__(self, clock: Clock, tell: Callable[[str], None], stop_s: float = STOP_S) -> None:
+        """`tell` gets what a person should know, a line each time; `stop` takes up to `stop_s`."""
         self._clock = clock
         self._tell = tell
+        self._stop_s = stop_s
         self._children: list[_Child] = []
         self.stopped_by: signal.Signals | None = None
 
@@ -96,10 +100,16 @@ class Supervisor:
                 self._look_after(child)
 
     def stop(self) -> None:
-        """End the children, the last started first; those that do not listen are killed."""
-        for child in reversed(self._children):
-            self._end(child)
-        self._children.clear()
+        """End the children, the last started first; those that do not listen are killed.
+
+        Each may use the time that is left, less what the ones after it are sure to have.
+        """
+        end = self._clock.monotonic() + self._stop_s
+        while self._children:
+            child = self._children.pop()
+            reserved = sum(c.spec.patience_s for c in self._children)
+            left = end - self._clock.monotonic() - reserved
+            self._end(child, max(child.spec.patience_s, left))
 
     def _look_after(self, child: _Child) -> None:
         now = self._clock.monotonic()
@@ -133,12 +143,12 @@ class Supervisor:
     def _running(self) -> Sequence[_Child]:
         return [c for c in self._children if c.process.poll() is None]
 
-    def _end(self, child: _Child) -> None:
+    def _end(self, child: _Child, patience_s: float) -> None:
         if child.process.poll() is not None:
             return
         child.process.terminate()
         try:
-            child.process.wait(child.spec.patience_s)
+            child.process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._tell(f"the {child.spec.name} does not stop; it is killed")
             child.process.kill()

@@ -34,13 +34,13 @@ from kelp.cli.instance import Instance, announce, instance_path, withdraw
 from kelp.cli.options import FOLDER, config_option
 from kelp.cli.supervise import Supervisor
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 DEMO_NODE = "demo-node"
 
-# Together under five seconds, which is what Ctrl-C may take.
+# What each has to stop at the least; together no more than supervise.STOP_S.
 DEMO_PATIENCE_S = 0.4
 AGENT_PATIENCE_S = 2.4
-SERVER_PATIENCE_S = 1.6
+SERVER_PATIENCE_S = 1.8
 
 
 @dataclass(frozen=True)
