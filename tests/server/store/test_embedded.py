@@ -99,6 +99,34 @@ def test_cancelling_what_does_not_run_does_nothing(store: Store) -> None:
     store.engine.cancel("nobody")
 
 
+def test_answers_are_sound_after_others_were_cancelled_in_their_midst(store: Store) -> None:
+    engine = store.engine
+    # Streams its answer while it runs, so that a part of it is written when it is cancelled.
+    streaming = "SELECT number, sipHash64(number) AS h FROM numbers(1000000000000)"
+    for number in range(10):
+        asking = threading.Thread(target=_ask_until_cancelled, args=(store, streaming, str(number)))
+        asking.start()
+        running = (
+            f"SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'kelp:{number}'"
+        )
+        wait_until(lambda sql=running: scalar(engine, sql) == 1)
+        engine.cancel(str(number))
+        asking.join(10)
+        assert [scalar(engine, f"SELECT {n}") for n in range(5)] == list(range(5))
+
+
+def _ask_until_cancelled(store: Store, sql: str, query_id: str) -> None:
+    with pytest.raises(EngineError):
+        store.engine.query(sql, settings={"max_threads": 1}, query_id=query_id)
+
+
+def test_an_error_does_not_end_the_engine(store: Store) -> None:
+    for _ in range(3):
+        with pytest.raises(EngineError):
+            store.engine.query("SELECT nothing")
+        assert scalar(store.engine, "SELECT count() FROM records") == 0
+
+
 def test_a_second_server_is_refused(store: Store, settings: Settings) -> None:
     with pytest.raises(KelpError, match="for this server alone; it is open in process"):
         open_store(settings)

@@ -39,10 +39,12 @@ class EmbeddedDatabase:
         self._settings = {**ARROW_SETTINGS, **(NO_SPILL if config.key else {})}
         self._lock = threading.Lock()
         self._closed = False
+        self._idle: list[Any] = []
         fd = in_memory_file(config.xml())
         try:
-            # The first handle starts the engine, which reads its configuration then and never more.
-            self._idle = [self._open(f"{self._path}?config-file=/proc/self/fd/{fd}")]
+            # The first handle starts the engine, which reads its configuration then and never more;
+            # it asks nothing and stays open, for the engine ends with the last handle.
+            self._first = self._open(f"{self._path}?config-file=/proc/self/fd/{fd}")
         finally:
             os.close(fd)
 
@@ -90,27 +92,35 @@ class EmbeddedDatabase:
     def close(self) -> None:
         """See Database. Waits for nothing: calls still under way end first."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             idle, self._idle = self._idle, []
-        for handle in idle:
+        for handle in (*idle, self._first):
             handle.close()
 
     @contextmanager
     def _handle(self) -> Iterator[Any]:
-        """A handle that nobody else uses meanwhile; as many are made as there are calls at once."""
+        """A handle that nobody else uses meanwhile; as many are made as there are calls at once.
+
+        One that raised is not used again: of a query that was cancelled in the midst of its answer
+        it may keep the beginning, and put that before the answer of the next.
+        """
         with self._lock:
             if self._closed:
                 raise EngineError("the store is closed")
             handle = self._idle.pop() if self._idle else None
         handle = handle or self._open(self._path)
+        sound = False
         try:
             yield handle
+            sound = True
         finally:
             with self._lock:
-                closed = self._closed
-                if not closed:
+                kept = sound and not self._closed
+                if kept:
                     self._idle.append(handle)
-            if closed:
+            if not kept:
                 handle.close()
 
     def _open(self, connection: str) -> Any:
