@@ -88,6 +88,8 @@ def test_without_the_kubelets_folder_a_node_is_simulated(ready, monkeypatch, tmp
 def test_a_folder_that_was_named_is_taken_though_it_is_not_there_yet(ready, tmp_path):
     site = ready(flags={"agent.pods_dir": tmp_path / "pods", "data_dir": tmp_path / "d"})
     assert site.demo_reason == ""
+    assert f"of {tmp_path}/pods, which is not there yet\n" in greeting(site)
+    (tmp_path / "pods").mkdir()
     assert f"of {tmp_path}/pods\n" in greeting(site)
     assert "simulated" not in greeting(site)
 
@@ -124,6 +126,11 @@ def test_a_port_that_is_taken_is_told(ready, tmp_path):
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(KelpError, match=f"cannot listen on {listen}: Address already in use; "):
             ready(flags={"server.listen": listen, "data_dir": tmp_path / "d"})
+
+
+def test_any_free_port_is_refused(ready):
+    with pytest.raises(KelpError, match="expected a port for `kelp up`; got"):
+        ready(demo=True, flags={"server.listen": "127.0.0.1:0"})
 
 
 def test_a_data_folder_that_cannot_be_written_is_told(ready, tmp_path):

@@ -23,7 +23,6 @@ from kelp.base.config_checks import check
 from kelp.base.config_schema import (
     ENV_PREFIX,
     expectation,
-    is_unset,
     keys,
 )
 from kelp.base.config_yaml import (
@@ -196,7 +195,7 @@ def _read_overrides(overrides: Mapping[str, object], problems: list[str]) -> dic
     known = {k.path: k for k in keys()}
     values = {}
     for path, given in overrides.items():
-        if is_unset(given):
+        if given is None:
             continue
         if path not in known:
             raise KeyError(f"no setting is called {path}")  # a mistake in Kelp, not the user's

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from msgspec import NODEFAULT, UNSET
+from msgspec import NODEFAULT
 from msgspec.inspect import (
     BoolType,
     DictType,
@@ -156,8 +156,3 @@ def _all_sections(section: type[Section]) -> Iterator[type[Section]]:
         inner = section_of(list_item(f.type) or f.type)
         if inner is not None:
             yield from _all_sections(inner)
-
-
-def is_unset(value: object) -> bool:
-    """Whether a value given from outside says nothing (flags that were not given)."""
-    return value is None or value is UNSET

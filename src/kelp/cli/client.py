@@ -81,11 +81,16 @@ def _settings(environ: Mapping[str, str]) -> Settings:
 
 def configured_url(settings: Settings) -> str:
     """The address of this machine's server by its configuration."""
-    host, port = split_listen(settings.server.listen)
+    scheme = "https" if settings.server.tls.cert_file else "http"
+    return f"{scheme}://{reachable(settings.server.listen)}"
+
+
+def reachable(listen: str) -> str:
+    """host:port at which this machine finds a listener, also where it listens on every address."""
+    host, port = split_listen(listen)
     if host in ("", "0.0.0.0", "::"):
         host = "127.0.0.1"
-    scheme = "https" if settings.server.tls.cert_file else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _given_token(token_file: str, environ: Mapping[str, str]) -> tuple[str, str] | None:

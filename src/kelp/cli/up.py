@@ -29,7 +29,7 @@ from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.base.token import read_or_make_token
 from kelp.cli.children import ChildSpec
-from kelp.cli.client import configured_url
+from kelp.cli.client import configured_url, reachable
 from kelp.cli.instance import Instance, announce, instance_path, withdraw
 from kelp.cli.options import FOLDER, config_option
 from kelp.cli.supervise import Supervisor
@@ -131,8 +131,7 @@ def run(site: Site, supervisor: Supervisor, stack: ExitStack) -> None:
     if not supervisor.wait_ready(server_is_ready, READY_TIMEOUT_S):
         return
     supervisor.start(agent)
-    agent_url = f"http://{site.settings.agent.listen}/healthz"
-    if not supervisor.wait_ready(lambda: _answers(http, agent_url), READY_TIMEOUT_S):
+    if not supervisor.wait_ready(lambda: _agent_answers(http, site.settings), READY_TIMEOUT_S):
         return
     stack.enter_context(_announced(site))
     click.echo(greeting(site))
@@ -143,8 +142,11 @@ def run(site: Site, supervisor: Supervisor, stack: ExitStack) -> None:
 def greeting(site: Site) -> str:
     """What a newcomer reads: where it is, and what to do now."""
     kelp = _how_to_call()
-    node = "a simulated node" if site.demo_reason else site.settings.agent.pods_dir
+    pods_dir = Path(site.settings.agent.pods_dir)
+    node = "a simulated node" if site.demo_reason else str(pods_dir)
     reason = f", {site.demo_reason}" if site.demo_reason else ""
+    if not site.demo_reason and not pods_dir.exists():
+        reason = ", which is not there yet"
     pods = "payments" if site.demo_reason else "kube-system"
     return f"""\
 Kelp {__version__} is up at {site.url}
@@ -238,6 +240,8 @@ def _hold(stack: ExitStack, data_dir: Path) -> None:
 def _check_free(listen: str) -> None:
     """Tell at once that a port is taken, not after the store was opened."""
     host, port = split_listen(listen)
+    if not port:
+        raise KelpError(f'expected a port for `kelp up`; got "{listen}" (any that is free)')
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -257,6 +261,12 @@ def _answers(http: httpx2.Client, url: str) -> bool:
         return http.get(url).is_success
     except httpx2.HTTPError:
         return False
+
+
+def _agent_answers(http: httpx2.Client, settings: Settings) -> bool:
+    port = split_listen(settings.agent.listen)[1]
+    # Port 0 is any that is free, which only the agent knows.
+    return not port or _answers(http, f"http://{reachable(settings.agent.listen)}/healthz")
 
 
 @contextmanager
