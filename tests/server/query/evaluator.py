@@ -61,8 +61,7 @@ def _pipeline(query: ast.LogQuery, line: Line) -> Labels | None:
                 return None
         else:
             for name, value in _parsed(stage, line.body.decode()):
-                name = f"{name}_extracted" if name in taken else name
-                labels.setdefault(name, value)
+                labels.setdefault(f"{name}_extracted" if name in taken else name, value)
     return labels
 
 
@@ -127,7 +126,7 @@ def _key(labels: Labels) -> tuple[tuple[str, str], ...]:
 
 def _grouped(labels: Labels, grouping: ast.Grouping | None) -> Labels:
     if grouping is None:
-        return labels
+        return dict(labels)
     if grouping.without:
         return {k: v for k, v in labels.items() if k not in grouping.labels}
     return {k: v for k, v in labels.items() if k in grouping.labels}
@@ -147,9 +146,10 @@ def _range(node: ast.RangeAggregation, lines: Sequence[Line], at: int) -> Series
             value = float(labels[unwrap.label])
             if not all(_label_filter(f, labels) for f in unwrap.filters):
                 continue
-            if node.grouping is None or node.grouping.without:
-                labels = {k: v for k, v in labels.items() if k != unwrap.label}
-        samples.setdefault(_key(_grouped(labels, node.grouping)), []).append(value)
+        kept = _grouped(labels, node.grouping)
+        if unwrap and (node.grouping is None or node.grouping.without):
+            kept.pop(unwrap.label, None)
+        samples.setdefault(_key(kept), []).append(value)
     if node.op == "absent_over_time":
         equal = {m.name: m.value for m in node.range.query.matchers if m.op == "="}
         return {} if samples else {_key(equal): 1.0}

@@ -1,4 +1,4 @@
-"""The planner's answers equal those of a small, obvious evaluator, on generated data and queries."""
+"""The planner's answers equal those of a small evaluator, on generated data and queries."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def filters() -> st.SearchStrategy[ast.Filter]:
     leaves = st.builds(
         ast.Matcher, names, st.sampled_from(["=", "!="]), st.sampled_from(["", "error", "1", "t1"])
     ) | st.builds(
-        ast.Matcher, names, st.sampled_from(["=~", "!~"]), st.sampled_from(["e.*", "info|warn", ".*"])
+        ast.Matcher, names, st.sampled_from(["=~", "!~"]),
+        st.sampled_from(["e.*", "info|warn", ".*"]),
     ) | st.builds(
         ast.NumberFilter, st.just("n"), st.sampled_from(["=", ">", "<=", "!="]),
         st.sampled_from([0.0, 2.25, -3.0]),
