@@ -246,6 +246,32 @@ def test_a_file_that_may_be_read_at_last_is_read_whole(unprivileged: Path) -> No
     app.close()
 
 
+def test_what_cannot_be_looked_into_may_be_what_is_missing(unprivileged: Path) -> None:
+    kubelet = Kubelet(unprivileged / "pods")
+    app = kubelet.start()
+    app.live.chmod(0o644)
+    app.lines(3)
+    pipeline = Pipeline(kubelet.root)
+    with without_rights():
+        pipeline.run()
+    app.lines(3)
+    packed = app.compress(app.rotate("20261118-000001"))
+    packed.chmod(0)
+    app.live.chmod(0o644)
+    app.lines(3)
+    with without_rights():
+        pipeline.kill()
+        pipeline.run()
+    assert not pipeline.losses
+    packed.chmod(0o644)
+    with without_rights():
+        pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert not pipeline.losses
+    pipeline.collector.close()
+    app.close()
+
+
 def test_reasons_are_bounded(app: ContainerLog, kubelet: Kubelet) -> None:
     pipeline = Pipeline(kubelet.root)
     app.lines(3)

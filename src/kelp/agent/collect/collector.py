@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from kelp.agent.collect.batch import BatchBuilder, fair_shares
 from kelp.agent.collect.checkpoint import encode
 from kelp.agent.collect.descriptors import Descriptors
+from kelp.agent.collect.handling import Handler
 from kelp.agent.collect.instancelog import InstanceLog
 from kelp.agent.collect.logfile import MIN_READ_BYTES, LogFile
 from kelp.agent.collect.logs import Logs
@@ -68,11 +69,11 @@ class PodLogCollector:
         self._watcher: Watcher[Token] = Watcher(self._metrics, enabled=settings.inotify)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._descriptors = Descriptors(settings.max_open_files)
-        self._reconciler = Reconciler(clock, self._descriptors, self._metrics, self._report)
+        self._handler = Handler(clock, self._descriptors, self._metrics, self._report)
         self._schedule = Schedule(self._watcher.watch_file)
         # Absolute, but with its links unresolved: labels name the path that people know.
         self._tree = Tree(Path(os.path.abspath(settings.pods_dir)), self._metrics)  # noqa: PTH100
-        self._logs = Logs(settings, checkpoints, self._reconciler, self._metrics)
+        self._logs = Logs(settings, checkpoints, Reconciler(self._handler), self._metrics)
         self._container_of: dict[InstanceLog, Container] = {}
         self._dirty: dict[Container, None] = {}
         self._unsettled: dict[Container, None] = {}
@@ -341,7 +342,7 @@ class PodLogCollector:
 
     def _refresh(self, log: InstanceLog, file: LogFile, now: float) -> bool:
         container = self._container_of[log]
-        if file.fd < 0 and not self._reconciler.reopen(file):
+        if file.fd < 0 and not self._handler.reopen(file):
             self._schedule.forget(log)  # until its folder was looked at
             (self._unsettled if file.path.exists() else self._dirty)[container] = None
             return False

@@ -140,6 +140,16 @@ class LogFile:
         return self._at_end(self.offset)
 
     @property
+    def unopened(self) -> bool:
+        """Whether it was never to be opened, so that its inode is all that is known of it."""
+        return self.fd < 0 and not self.mark.length and self.lost_reason == "unreadable"
+
+    @property
+    def begun(self) -> bool:
+        """Whether something of it was given out or is settled, so that nothing may come before."""
+        return self.done or self.lost or self.offset > 0
+
+    @property
     def unread(self) -> int:
         """Bytes not given out yet, as far as known."""
         return 0 if self.done else max(self.found_size, self.size) - self.offset
