@@ -124,10 +124,10 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    if value == int(value) and abs(value) < 1e15:
-        return "-0" if value == 0 and str(value)[0] == "-" else str(int(value))
-    shortest = repr(value)
-    return f"{Decimal(shortest):f}" if "e" in shortest else shortest
+    shortest = repr(float(value))
+    if "e" in shortest:
+        return f"{Decimal(shortest):f}"
+    return shortest.removesuffix(".0")
 
 
 def stats(cost: Stats) -> Json:
