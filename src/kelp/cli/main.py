@@ -32,6 +32,7 @@ COMMANDS = {
     "sql": ("kelp.cli.sql", "Run a read-only SQL query over the logs."),
     "parse": ("kelp.cli.parse", "Show what the agent would make of a file."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
+    "node": ("kelp.cli.node", "Show what this node is doing, with pod and container."),
     "server": ("kelp.cli.server", "Run the server: receives, stores, answers."),
     "agent": ("kelp.cli.agent", "Run the agent: collects this node's logs."),
     "config": ("kelp.cli.config", "Check and show the configuration."),
