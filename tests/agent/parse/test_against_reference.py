@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from random import Random
+from unittest import mock
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import detect_severity, leading
 from kelp.model.severity import NUMBER_OF_WORD
 from tests.agent.parse.reference import KEYS, NUMBER_KEYS, severity
 
@@ -60,7 +61,9 @@ tokens = st.one_of(
         "Nov,", "UTC", "PHP", "a@b", "a@", "I,", "- my.logger - ", "- LOG - ", "- aB -", "=", '"',
         "<3>", "<191>", "<192>", "<03>", "1:M 09 Nov 13:27:36.276 #",
         "1:M 09 Nov 2026 13:27:36.276 *",
-        "I1120 00:00:00.470122", "W1120 00:00:00", "x=y", 'm="a b"', 'm="a \\" b"', 'm="', "word",
+        "I1120 00:00:00.470122", "[20/Nov/2026:00:00:00 +0000]", '"GET',
+        '10.1.2.3 - - [20/Nov/2026:00:00:00 +0000] "', '([20/Nov/2026:00:00:00 +0000] "a")',
+        "W1120 00:00:00", "x=y", 'm="a b"', 'm="a \\" b"', 'm="', "word",
         "\x1b[0m", "\x1b[1;31m", "\x1b[", "[", "]", "\xff", "{", "ERROR|x", "log", "LOG:",
     ]),
 )  # fmt: skip
@@ -108,8 +111,11 @@ def variant(line: bytes, random: Random) -> bytes:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(bodies, min_size=1, max_size=3), st.integers(0, 1 << 30))
-def test_many_lines_of_few_layouts(lines: list[bytes], seed: int) -> None:
+@given(
+    st.lists(bodies, min_size=1, max_size=3), st.integers(0, 1 << 30), st.sampled_from([0, 8, 64])
+)
+def test_many_lines_of_few_layouts(lines: list[bytes], seed: int, few: int) -> None:
     random = Random(seed)
     many = [variant(random.choice(lines), random) for _ in range(400)]
-    assert [severity(line) for line in many] == detected(many)
+    with mock.patch.multiple(leading, _FEW=few, _WORTH=few // 4):
+        assert [severity(line) for line in many] == detected(many)

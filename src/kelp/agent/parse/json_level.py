@@ -54,7 +54,7 @@ def settle_json(answer: Answer, bodies: Bodies) -> None:
     with_level, without = np.flatnonzero(has_level), np.flatnonzero(~has_level)
     left = with_level
     if len(with_level):
-        settled = _settle_first(answer, bodies, with_level, hit[with_level])
+        settled = _settle_first(answer, bodies, with_level, hit[with_level], is_level=True)
         left = with_level[~settled]
     if len(without):
         some = bodies.some(without)
@@ -69,14 +69,18 @@ def settle_json(answer: Answer, bodies: Bodies) -> None:
         _settle_nested(answer, bodies.some(left))
 
 
-def _settle_first(answer: Answer, bodies: Bodies, which: Places, hit: Places) -> Flags:
+def _settle_first(
+    answer: Answer, bodies: Bodies, which: Places, hit: Places, *, is_level: bool = False
+) -> Flags:
     """Settle bodies by a key whose quote is `hit` bytes in, where it is surely the outermost's."""
     settled = np.zeros(len(which), np.bool_)
     if not len(which):
         return settled
     start = bodies.start[which]
     sure = np.flatnonzero(_is_outermost(bodies.values, start, hit))
-    settled[sure] = _settle_keys(answer, bodies, which[sure], start[sure] + hit[sure] + 1)
+    at = start[sure] + hit[sure] + 1
+    settle = _settle_levels if is_level else _settle_keys
+    settled[sure] = settle(answer, bodies, which[sure], at)
     return settled
 
 
@@ -96,18 +100,31 @@ def _settle_keys(answer: Answer, bodies: Bodies, which: Places, at: Places) -> F
     settled = np.zeros(len(which), np.bool_)
     if not len(which):
         return settled
-    stop = bodies.stop[which]
     window = words(bodies.values, at, 3)
     length = swar.first(swar.equal(window, _QUOTE))
     kinds = _kinds(bodies.values, at, length)
-    value, is_value = _values(bodies.values, at + length + 1, stop)
     for kind, lookup in _LOOKUPS:
-        mine = np.flatnonzero(is_value & (kinds == kind))
+        mine = np.flatnonzero(kinds == kind)
         if len(mine):
-            text, size = _value_text(bodies.values, value[mine], stop[mine])
-            found = distinct_keys(text, size)
-            settled[mine] = answer.settle(bodies.rows[which[mine]], found, lookup)
+            behind = at[mine] + length[mine] + 1
+            settled[mine] = _settle_values(answer, bodies, which[mine], behind, lookup)
     return settled
+
+
+def _settle_levels(answer: Answer, bodies: Bodies, which: Places, at: Places) -> Flags:
+    """The same where the key is known to be `level`."""
+    return _settle_values(answer, bodies, which, at + len(_LEVEL) - 1, meaning.json_value)
+
+
+def _settle_values(
+    answer: Answer, bodies: Bodies, which: Places, behind: Places, lookup: meaning.Lookup
+) -> Flags:
+    """Settle bodies by the value of the key whose closing quote is right before `behind`."""
+    stop = bodies.stop[which]
+    value, is_value = _values(bodies.values, behind, stop)
+    text, size = _value_text(bodies.values, value, stop)
+    found = distinct_keys(text, np.where(is_value, size, -1))
+    return answer.settle(bodies.rows[which], found, lookup)
 
 
 def _kinds(values: Bytes, at: Places, length: Places) -> npt.NDArray[np.int8]:
@@ -132,10 +149,12 @@ def _values(values: Bytes, at: Places, stop: Places) -> tuple[Places, Flags]:
 def _value_text(values: Bytes, at: Places, stop: Places) -> tuple[npt.NDArray[np.uint64], Places]:
     """(text, length) of a string's text or a number's digits; length -1 where it is neither."""
     quoted = _byte(values, at) == _QUOTE
-    at = at + quoted
+    at = np.minimum(at + quoted, len(values))
     text = words(values, at, 3)
     string = swar.first(swar.equal(text, _QUOTE))
     string = np.where((string <= MAX_WORD) & (string < stop - at), string, -1)
+    if bool(quoted.all()):
+        return text[:, :2], string
     digits = np.minimum(swar.first(swar.others(swar.digits(text))), stop - at)
     ended = (at + digits == stop) | _ENDS_NUMBER[_byte(values, at + digits)]
     digits = np.where(ended & (digits > 0) & (digits <= MAX_DIGITS), digits, -1)

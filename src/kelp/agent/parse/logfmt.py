@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from kelp.agent.parse import grammar, meaning
 from kelp.agent.parse.bodies import Bodies, Flags, flags
 from kelp.agent.parse.extract import settle_by_pattern
-from kelp.agent.parse.words import MAX_WORD, Answer, distinct_keys
-from kelp.base import swar
+from kelp.agent.parse.layouts import with_delimiter
+from kelp.agent.parse.words import Answer, distinct_keys
 from kelp.base.gather import slices, words
 
 _NEEDLE = "level="
@@ -51,10 +51,7 @@ def _first_hits(answer: Answer, bodies: Bodies, hit: np.ndarray) -> Flags:
         at + (bodies.values[np.minimum(at, len(bodies.values) - 1)] == ord('"')), bodies.stop[some]
     )
     window = words(bodies.values, at, 2)
-    length = swar.first(swar.others(swar.letters(window)))
-    two = swar.first(swar.equal(window, ord('"'))) == length
-    size = np.where(length < MAX_WORD - 1, length + 1 + two, MAX_WORD + 1)
-    size = np.minimum(size, bodies.stop[some] - at)
+    size = with_delimiter(window, bodies.stop[some] - at)
     settled = np.zeros(len(bodies), np.bool_)
     settled[some] = answer.settle(
         bodies.rows[some], distinct_keys(window, size), meaning.value_and_delimiter, meaning.word_of

@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kelp.agent.parse import grammar, meaning
-from kelp.agent.parse.bodies import Bodies, Flags, flags
+from kelp.agent.parse.bodies import Bodies, flags
 from kelp.agent.parse.extract import settle_by_pattern
 from kelp.agent.parse.json_level import settle_json
-from kelp.agent.parse.layouts import settle_leading
+from kelp.agent.parse.leading import settle_leading
 from kelp.agent.parse.logfmt import settle_logfmt
-from kelp.agent.parse.words import Answer, distinct_keys
+from kelp.agent.parse.shapes import KLOG, is_access_log
+from kelp.agent.parse.words import Answer, Distinct
 from kelp.base import swar
-from kelp.base.gather import Places, Words, words
+from kelp.base.gather import Places, words
 
 
 def detect_severity(body: pa.BinaryArray) -> tuple[pa.UInt8Array, pa.StringArray]:
@@ -46,6 +47,7 @@ class _Batch:
         self._klog(self._rows(_KLOG))
         self._priority(self._rows(_ANGLE))
         self._redis(self._rows(_DIGIT))
+        self._access(self._rows(_DIGIT))
         self._json()
         self._logfmt()
         text = self._rows(_LETTER, _BLANK, _DIGIT, _ANGLE, _MARK)
@@ -63,11 +65,11 @@ class _Batch:
         if not len(rows):
             return
         length = self.bodies.stop[rows] - self.bodies.start[rows]
-        is_klog = _is_klog(self.head[rows]) & (length >= _KLOG_LENGTH)
+        is_klog = KLOG.match(self.head[rows]) & (length >= KLOG.length)
         self.kind[rows] = np.where(is_klog, _DONE, _LETTER)
         mine = rows[is_klog]
-        letter = distinct_keys(self.head[mine], np.ones(len(mine), np.int64))
-        self.answer.settle(mine, letter, meaning.klog)
+        letter = _KLOG_INDEX[self.head[mine, 0].astype(np.uint8)]
+        self.answer.settle(mine, Distinct(letter, _KLOG_LETTERS), meaning.klog)
 
     def _priority(self, rows: Places) -> None:
         self._by_pattern(rows, grammar.SYSLOG, "priority", meaning.priority)
@@ -77,6 +79,15 @@ class _Batch:
         if len(rows):
             colon = swar.equal(self.head[rows, :1], ord(":"))[:, 0] != 0
             self._by_pattern(rows[colon], grammar.REDIS, "sign", meaning.redis)
+
+    def _access(self, rows: Places) -> None:
+        """Access logs begin with an address: a point among the first four bytes."""
+        point = swar.equal(self.head[rows, :1], ord("."))[:, 0] & np.uint64(0xFFFFFFFF)
+        rows = rows[point != 0]
+        if len(rows):
+            bodies = self.bodies
+            mine = is_access_log(bodies.values, bodies.start[rows], bodies.stop[rows])
+            self.kind[rows[mine]] = _DONE
 
     def _by_pattern(self, rows: Places, pattern: str, group: str, lookup: meaning.Lookup) -> None:
         if not len(rows):
@@ -126,18 +137,6 @@ def _kinds() -> npt.NDArray[np.uint8]:
 
 _KIND_OF_BYTE = _kinds()
 
-_KLOG_LENGTH = 16
-_KLOG_SHAPE = np.frombuffer(b".9999 99:99:99.9", np.uint8)  # 9: a digit; the first byte: any
-_KLOG_DIGITS = np.where(np.isin(_KLOG_SHAPE, list(b"9")), 0x80, 0).astype(np.uint8).view("<u8")
-_KLOG_FIXED = np.where(np.isin(_KLOG_SHAPE, list(b"9")), 0, 0xFF).astype(np.uint8)
-_KLOG_FIXED[0] = 0
-_KLOG_MASK = _KLOG_FIXED.view("<u8")
-_KLOG_BYTES = _KLOG_SHAPE.view("<u8") & _KLOG_MASK
-
-
-def _is_klog(head: Words) -> Flags:
-    """Rows whose first 16 bytes have klog's shape; their first byte is known to be IWEF."""
-    shape = (head & _KLOG_MASK) == _KLOG_BYTES
-    shape &= (swar.digits(head) & _KLOG_DIGITS) == _KLOG_DIGITS
-    found: Flags = shape[:, 0] & shape[:, 1]
-    return found
+_KLOG_LETTERS = [b"I", b"W", b"E", b"F"]
+_KLOG_INDEX = np.zeros(256, np.int64)
+_KLOG_INDEX[list(b"IWEF")] = range(4)
