@@ -26,8 +26,8 @@ RESTART_MAX_S = 15.0
 # A child that ran for so long is well: its next end is a first one again.
 WELL_AFTER_S = 30.0
 
-# All children together: Ctrl-C may take five seconds.
-STOP_S = 4.6
+# All children together: Ctrl-C may take five seconds, the ends of processes included.
+STOP_S = 4.3
 
 _STOPPING = {signal.SIGINT, signal.SIGTERM}
 _SIGNALS = _STOPPING | {signal.SIGHUP, signal.SIGCHLD}

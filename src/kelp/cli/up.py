@@ -39,8 +39,8 @@ DEMO_NODE = "demo-node"
 
 # What each has to stop at the least; together no more than supervise.STOP_S.
 DEMO_PATIENCE_S = 0.4
-AGENT_PATIENCE_S = 2.4
-SERVER_PATIENCE_S = 1.8
+AGENT_PATIENCE_S = 2.2
+SERVER_PATIENCE_S = 1.7
 
 
 @dataclass(frozen=True)
