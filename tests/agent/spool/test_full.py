@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from kelp.agent.spool import DiskFailedError, DiskFullError, SpoolFullError
-from tests.agent.spool.faults import FullDisk
+from tests.agent.spool.faults import FaultyDisk, FullDisk
 from tests.agent.spool.test_spool import opened, payload, waiting
 from tests.tmpfs import small_tmpfs
 
@@ -86,6 +86,23 @@ def test_errors_of_the_disk_leave_no_partial_state(tmp_path, code, error):
     disk.full = False
     spool.commit([payload("two")], {"collect": {"f": b"2"}})
     assert waiting(spool) == [(1, b"one"), (2, b"two")]
+
+
+def test_a_file_that_cannot_be_removed_does_not_undo_the_commit(tmp_path):
+    """The commit has happened by then: reported as failed, it would be made twice."""
+    disk = FaultyDisk()
+    spool = opened(tmp_path / "s", disk=disk)
+    spool.commit([payload("one")], {})
+    spool.next(0)
+    spool.acknowledge(1)
+    disk.at, disk.fault = len(disk.steps) + 3, OSError(errno.EIO, "I/O error")
+    spool.commit([payload("two")], {"collect": {"f": b"2"}})
+    assert disk.steps[disk.at - 1] == "remove"
+    assert spool.used_bytes == 8 * KIB  # still there
+    assert waiting(spool) == [(2, b"two")]
+    spool.settle()
+    assert spool.used_bytes == 0
+    assert list((tmp_path / "s" / "segments").iterdir()) == []
 
 
 def test_an_index_that_cannot_grow_leaves_no_partial_state(tmp_path):

@@ -267,7 +267,9 @@ class Spool:
         self._used += sum(_blocks(e.bytes) for e in entries)
         for _ in done:
             self._forgotten.append(self._done.popleft())
-        self._remove_forgotten()
+        # The commit is done whatever becomes of these files; the next one tries them again.
+        with suppress(OSError):
+            self._remove_forgotten()
 
     def _remove_forgotten(self) -> None:
         while self._forgotten:
