@@ -22,13 +22,11 @@ Numbers: TypeAlias = npt.NDArray[np.int32] | int
 
 def windows(data: Bytes, at: Places, width: int) -> Bytes:
     """(n, width) bytes from each place on; zeros beyond the end of `data`. `at` within [0, len]."""
-    out = np.empty((len(at),), f"V{width}")
     last = len(data) - width
     inside = at <= last
-    if bool(inside.all()):
-        if len(at):
-            out[:] = _every_window(data, width)[at]
-        return out.view(np.uint8).reshape(-1, width)
+    if len(at) and bool(inside.all()):
+        return _every_window(data, width)[at].view(np.uint8).reshape(-1, width)
+    out = np.empty((len(at),), f"V{width}")
     if last >= 0:
         out[inside] = _every_window(data, width)[at[inside]]
     begin = max(0, last)

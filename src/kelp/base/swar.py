@@ -45,6 +45,12 @@ def equal(words: Words, byte: int) -> Words:
     return flags
 
 
+def beyond(words: Words, byte: int) -> Words:
+    """Flags of the bytes that are greater than `byte`, which is below 0x7f."""
+    flags: Words = ((words & _LOW_SEVEN) + np.uint64((0x7F - byte) * _ONES) | words) & _HIGH
+    return flags
+
+
 def others(flags: Words) -> Words:
     """Flags of the bytes that have none."""
     return flags ^ _HIGH

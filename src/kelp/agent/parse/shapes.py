@@ -57,10 +57,11 @@ def is_access_log(values: Bytes, start: Places, stop: Places) -> Flags:
 
     By `grammar.LEADING` a line that has one has a letter before its first quote, outside of the
     brackets of the time; here there is none. A parenthesis could hide the quote, so none may
-    stand there either: the first of all these signs is the bracket that the time begins with.
+    stand there either: the first of all these signs (letters and brackets come behind the colon
+    in ASCII) is the bracket that the time begins with.
     """
     head = words(values, start, _ACCESS_HEAD)
-    signs = swar.letters(head) | swar.equal(head, ord("[")) | swar.equal(head, ord("("))
+    signs = swar.beyond(head, ord(":")) | swar.equal(head, ord("("))
     at = start + swar.first(signs)
     found: Flags = at + _ACCESS_TIME.length <= stop
     some = np.flatnonzero(found)
