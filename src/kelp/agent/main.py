@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
 
 from kelp import __version__
 from kelp.agent.assemble import CriAssembler
@@ -54,10 +55,12 @@ class Agent:
         load: Callable[[], Settings] | None = None,
         clock: Clock | None = None,
         when_settled: Callable[[], None] = lambda: None,
+        collectors: Sequence[Collector] = (),
     ) -> None:
         """`load` reads the settings again, for `reload`; raises KelpError where it cannot.
 
         `when_settled` is called once, when all code that a running agent uses has been used.
+        `collectors` tell further metrics, which are none of the agent's own, on /metrics.
         """
         self._when_settled = when_settled
         self._settings = settings
@@ -68,6 +71,8 @@ class Agent:
         self._reload_lock = threading.Lock()
         self._parts: _Parts | None = None
         self.registry = CollectorRegistry()
+        for collector in collectors:
+            self.registry.register(collector)
 
     def run(self) -> None:
         """Collect until `stop`; raises KelpError where the agent cannot start."""
@@ -255,9 +260,11 @@ class _Parts:
         return Client(ship, token_file, self.spool.agent_id)
 
 
-def run_agent(settings: Settings, load: Callable[[], Settings]) -> None:
+def run_agent(
+    settings: Settings, load: Callable[[], Settings], collectors: Sequence[Collector] = ()
+) -> None:
     """Run an agent as this process: signals stop and reload it; returns after a clean stop."""
-    agent = Agent(settings, load, when_settled=forget_startup)
+    agent = Agent(settings, load, when_settled=forget_startup, collectors=collectors)
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         agent.stop()

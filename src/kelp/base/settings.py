@@ -186,6 +186,9 @@ class Agent(Section):
     """A longer record is cut here, marked with its missing bytes, and counted."""
     partial_timeout_s: Seconds = 60.0
     """A record whose last fragment does not come is given out as it is after this."""
+    node_metrics: bool = True
+    """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
+    node-exporter runs and is scraped beside it, lest each figure be counted twice."""
     spool: Spool = field(default_factory=Spool)
     ship: Ship = field(default_factory=Ship)
 

@@ -12,6 +12,7 @@ from kelp.base.config import load_settings
 from kelp.base.settings import Settings
 from kelp.base.telemetry import set_up_logging
 from kelp.cli.options import FOLDER, config_option
+from kelp.node.host.metrics import NodeCollector
 
 
 @click.command("agent")
@@ -39,7 +40,7 @@ def command(config_file: Path | None, **flags: object) -> None:
     stay_small()
     from kelp.agent.main import run_agent  # noqa: PLC0415 - Arrow, after stay_small
 
-    run_agent(settings, load)
+    run_agent(settings, load, [NodeCollector()] if settings.agent.node_metrics else [])
 
 
 # Option → key of the settings.

@@ -18,6 +18,7 @@ from kelp.base.errors import KelpError
 
 # A file of /proc that is longer than this is no honest one; cmdline can be 2 MiB, shown is less.
 MAX_FILE_BYTES = 64 << 20
+_PIECE_BYTES = 1 << 16
 
 
 class Roots(Struct, frozen=True):
@@ -69,8 +70,8 @@ class Notes:
 def read_bytes(path: Path, notes: Notes | None = None) -> bytes | None:
     """The file, None where there is none or no right to it (which is noted)."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_FILE_BYTES)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _read_up_to(fd, MAX_FILE_BYTES)
     except PermissionError:
         if notes is not None:
             notes.say(f"{path}: this user may not read it; run as root")
@@ -129,9 +130,7 @@ class Folder:
 
     def read(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
         """The file `name`, its first `limit` bytes; raises OSError."""
-        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._fd)
-        with os.fdopen(fd, "rb") as file:
-            return file.read(limit)
+        return _read_up_to(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._fd), limit)
 
     def link(self, name: str) -> str:
         """Where a symbolic link points to; raises OSError."""
@@ -154,6 +153,18 @@ class Folder:
     def inode(self, name: str) -> int:
         """The inode of a file below; raises OSError."""
         return os.stat(name, dir_fd=self._fd).st_ino
+
+
+def _read_up_to(fd: int, limit: int) -> bytes:
+    """What the descriptor has, in pieces: /proc/sys refuses a read with a large buffer. Closes."""
+    pieces, size = [], 0
+    try:
+        while size < limit and (piece := os.read(fd, min(_PIECE_BYTES, limit - size))):
+            pieces.append(piece)
+            size += len(piece)
+    finally:
+        os.close(fd)
+    return b"".join(pieces)
 
 
 def key_values(data: str) -> dict[str, int]:
