@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test lint types contracts unit crash bench lock clean
+.PHONY: run test lint types contracts unit bench reference lock clean
 
 run: $(READY) ## set up and start Kelp (server, store and agent)
 	@exec $(BIN)/kelp up $(ARGS)
@@ -25,6 +25,9 @@ unit: $(READY)
 
 bench: $(READY) ## measure against the targets; writes a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+reference: $(READY) ## write docs/reference/{configuration,cli}.md anew from the code
+	$(BIN)/python -m kelp.cli.reference
 
 # The lock names versions and hashes, and no host.
 lock: $(READY)
