@@ -201,7 +201,7 @@ def test_mtls_and_a_certificate_that_is_renewed(tmp_path, authority):
     strangers = trustme.CA()
     with serving(script, server_context(authority, clients=authority)) as url:
         ca_file = written(authority, tmp_path / "ca.pem")
-        with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|broken"):
+        with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|broken|eof"):
             client(url, ca_file=ca_file).send(1, BODY)
         sender = client(url, ca_file=ca_file, **identity(strangers, tmp_path))
         with pytest.raises(OSError, match=r"(?i)unknown ca|reset|closed|broken"):
