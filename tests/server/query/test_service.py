@@ -382,3 +382,24 @@ def test_many_streams_are_named_by_the_condition_that_found_them(
 
 def test_format(service: QueryService) -> None:
     assert service.format('sum(rate({b="c"}[5m]))by(a)') == 'sum by (a)(rate({b="c"} [5m]))'
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{a="b"} | json',
+        '{a="b"} | json x="n", y="o"',
+        '{a="b"} | logfmt --strict',
+        '{a="b"} | unpack',
+        '{a="b"} | label_format z=`{{.a}}`',
+    ],
+)
+def test_labels_are_plain_texts(
+    store: Store, service: QueryService, scope: Scope, query: str
+) -> None:
+    body = b'{"n":1.5,"s":"t","o":{"p":[1]},"_entry":"e"} "'
+    insert(store, scope.tenant, [Line({"a": "b"}, 0, body)])
+    for stream in _streams(service.range(query, scope, start_ns=START, end_ns=END)):
+        entry = stream.entries[0]
+        for labels in (stream.labels, entry.metadata, entry.parsed):
+            assert {str} >= {type(text) for pair in labels.items() for text in pair}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kelp.server.query.pipeline.names import sanitize
 from kelp.server.query.pipeline.row import ERROR, EXTRACTED
 
 
@@ -38,6 +39,27 @@ class Hints:
 
 
 ALL = Hints()
+
+_MAX_KNOWN = 10_000  # keys of lines are as many as their writers like
+
+
+class WantedNames(dict[str, str]):
+    """Keys of lines as label names; empty for a key that nobody wants.
+
+    Made once for a query: most keys of most lines are looked up here and forgotten.
+    """
+
+    def __init__(self, hints: Hints) -> None:
+        super().__init__()
+        self._hints = hints
+
+    def __missing__(self, key: str) -> str:
+        name = sanitize(key)
+        if not self._hints.wants(name) and not self._hints.wants(name + EXTRACTED):
+            name = ""
+        if len(self) < _MAX_KNOWN:
+            self[key] = name
+        return name
 
 
 def hints_of(names: Iterable[str]) -> Hints:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kelp.server.query.logql.expressions import Extraction
 from kelp.server.query.pipeline import json_scan as scan
-from kelp.server.query.pipeline.hints import Hints
+from kelp.server.query.pipeline.hints import Hints, WantedNames
 from kelp.server.query.pipeline.json_path import Path, find
 from kelp.server.query.pipeline.names import join, printable, sanitize
 from kelp.server.query.pipeline.row import EXTRACTED, PRESERVE_ERROR, Row
@@ -26,7 +26,7 @@ def note_error(row: Row, hints: Hints, error: str, details: str) -> None:
     """A parser's error; where the query asks for errors, marked as wanted."""
     row.error = error
     if details:
-        row.details = details
+        row.details = str(details)
     if hints.preserve_error:
         row.set_parsed(PRESERVE_ERROR, "true")
 
@@ -36,6 +36,7 @@ class JsonParser:
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
+        self._names = WantedNames(hints)
 
     def __call__(self, row: Row) -> bool:
         """See compile.Step."""
@@ -70,7 +71,7 @@ class JsonParser:
             self._object(row, pairs, name, depth + 1)
 
     def _scalar(self, row: Row, key: str, value: Any, prefix: str, depth: int) -> None:
-        name = join(prefix, key) if depth else sanitize(key)
+        name = join(prefix, key) if depth else self._names[key]
         if not name and not depth:
             return
         if row.taken(name):
@@ -86,7 +87,7 @@ def _each(line: bytes) -> Iterator[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return printable(value)
+    return printable(str(value))  # a plain str, for encoders take no others
 
 
 class JsonPathParser:

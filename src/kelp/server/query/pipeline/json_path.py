@@ -82,7 +82,8 @@ def find(text: str, path: Path) -> str | None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, scan.Raw) and value[:1] == "{" else printable(value)
+    text = str(value)  # a plain str, for encoders take no others
+    return text if isinstance(value, scan.Raw) and text[:1] == "{" else printable(text)
 
 
 _ABSENT = object()

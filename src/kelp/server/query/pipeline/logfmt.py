@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from kelp.server.query.logql.expressions import Extraction
 from kelp.server.query.logql.literals import quote
-from kelp.server.query.pipeline.hints import Hints
+from kelp.server.query.pipeline.hints import Hints, WantedNames
 from kelp.server.query.pipeline.json_parser import note_error
 from kelp.server.query.pipeline.json_scan import unescape
 from kelp.server.query.pipeline.names import printable, sanitize
@@ -25,6 +25,11 @@ _KEY = re.compile(r'[^\x00-\x20="]*')
 _VALUE = re.compile(r'[^\x00-\x20="]*')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD_REST = re.compile(r"[^\x00-\x20]*")
+_SOUND = re.compile(
+    r'[\x00-\x20]*([^\x00-\x20="]+)'
+    r'(?:="((?:[^"\\]|\\.)*)"|=([^\x00-\x20="]*)(?=[\x00-\x20]|\Z)|(?=[\x00-\x20]|\Z))',
+    re.DOTALL,
+)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -40,11 +45,20 @@ def _fault(message: str, at: int) -> Fault:
 
 def each_pair(text: str) -> Iterator[tuple[str, str] | Fault]:
     """Keys and values in order, and the faults between them; a key alone has an empty value."""
-    at = _end(_GARBAGE, text, 0)
-    while at < len(text):
-        found, at = _pair(text, at)
-        yield found
+    at = 0
+    sound = _SOUND.match
+    while True:
+        while found := sound(text, at):  # most pairs, by one match each
+            key, quoted, plain = found.groups()
+            if (quoted and "\\" in quoted) or not key.isascii():
+                break
+            yield key, quoted or plain or ""
+            at = found.end()
         at = _end(_GARBAGE, text, at)
+        if at >= len(text):
+            return
+        pair, at = _pair(text, at)
+        yield pair
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -99,12 +113,13 @@ class LogfmtParser:
 
     def __init__(self, hints: Hints, *, strict: bool, keep_empty: bool) -> None:
         self._hints = hints
+        self._names = WantedNames(hints)
         self._strict = strict
         self._keep_empty = keep_empty
 
     def __call__(self, row: Row) -> bool:
         """See compile.Step."""
-        hints, keep_empty = self._hints, self._keep_empty
+        hints, names, keep_empty = self._hints, self._names, self._keep_empty
         if hints.satisfied(row.extracted):
             return True
         for pair in each_pair(to_text(row.line)):
@@ -114,7 +129,7 @@ class LogfmtParser:
                     return True
                 continue
             key, value = pair
-            name = sanitize(key)
+            name = names[key]
             if not name:
                 continue
             if row.taken(name):

@@ -80,7 +80,7 @@ def fields_of(parser: ast.Stage, names: Iterable[str], *, idle: bool = False) ->
 _HIDDEN = r"\\u00(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
 _BLANK_KEY = r'"[ ]*"[ \t\r\n]*:'
 _COLON = r"[ \t\r\n]*:[ \t\r\n]*"
-_STRING, _NUMBERS, _BOOL, _NULL = 34, "(105, 117, 100)", 98, 0  # JSONType as a number
+_STRING, _BOOL, _NULL = 34, 98, 0  # JSONType as a number; 105, 117 and 100 are numbers
 
 
 def _json(names: list[str]) -> Fields | None:
@@ -124,10 +124,14 @@ def _json_keys_plain(names: list[str]) -> str:
 
 
 def _json_sound(name: str) -> str:
-    """A number is taken from the text, so its key must stand there once; and `a_b` must not come
-    out of `{"a":{"b":…}}` or `{"a-b":…}`."""
+    """Whether the name comes from one place alone.
+
+    The first of several texts counts on both sides. But a number is taken from the line's text, and
+    behind a null or an object another value may follow, so then the key must stand there once. And
+    `a_b` must not come out of `{"a":{"b":…}}` or `{"a-b":…}`.
+    """
     key = string(f'"{name}"{_COLON}')
-    conditions = [f"NOT ({_kind(name)} IN {_NUMBERS}) OR countMatches(body, {key}) = 1"]
+    conditions = [f"{_kind(name)} IN ({_STRING}, {_BOOL}) OR countMatches(body, {key}) <= 1"]
     parts = name.split("_")
     if len(parts) > 1:
         starts, names = string('"' + parts[0]), string(f'"{name}"')
@@ -151,7 +155,11 @@ def _json_clash(parts: list[str]) -> str:
 _BORDER = r'(?:^|[\x00-\x20"])'
 _LOGFMT_VALUE = r'("[^"\\]*"|[^\x00-\x20="]*)'
 _END = r"(?:[\x00-\x20]|$)"
-_BEFORE = r'^(?:[^"]*="[^"\\]*")*(?:[^"]*[\x00-\x20])?'
+# What may stand before a key, word by word: a pair in quotes, and, up to a blank, a flag or a pair,
+# or what the parser passes over (a quote where a key should be, no key, a wrong byte in a value).
+_RUN = r'[^\x00-\x20="]'
+_PASSED = rf'{_RUN}*"[^\x00-\x20]*|=[^\x00-\x20]*|{_RUN}+=(?:{_RUN}+[="]|=)[^\x00-\x20]*'
+_BEFORE = rf'^(?:[\x00-\x20]+|{_RUN}+="[^"\\]*"|(?:{_RUN}+(?:={_RUN}*)?|{_PASSED})[\x00-\x20])*'
 
 
 def _logfmt(names: list[str]) -> Fields | None:
