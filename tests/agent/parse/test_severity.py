@@ -147,3 +147,25 @@ def test_a_backslash_at_the_end_of_a_line_hides_nothing_of_the_next() -> None:
 def test_many_different_words_in_one_batch() -> None:
     lines = [b'{"level":"%d","n":1}' % n for n in range(1000)]
     assert [severity(line) for line in lines] == detected(lines)
+
+
+def test_level_goes_first_also_behind_nested_values() -> None:
+    assert detected([b'{"a":{},"lvl":"warn","level":"info"}']) == [(9, "info")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"10:11:12 ERROR x"] * 200 + [b"10:11:12 ", b"ERROR y"],
+        [b"I1120 00:00:00.", b"47 x"],
+        [b'{"level":"info\x00"}', b'{"level":"info"}'] * 2,
+        [b'1.2.3.4 ([20/Nov/2026:00:00:00 +0000] "x") ERROR y'],
+        [b"1.2.3.4 - - [20/Nov/2026:00:00:00 +0000", b'] "GET"'],
+        [b'{"a":{},"level":"', b'{"level":1'],
+        [b"level=", b"info x=1"],
+        [b'level="', b'info" x=1'],
+        [b"INFO" + b" " * 70 + b"x", b"1" * 70 + b" ERROR x"] * 100,
+    ],
+)
+def test_no_line_sees_what_stands_beside_it(lines: list[bytes]) -> None:
+    assert [severity(line) for line in lines] == detected(lines)
