@@ -20,7 +20,7 @@ def test_the_tables_are_there(store: Store) -> None:
 
 
 def test_each_migration_runs_once(store: Store) -> None:
-    assert migrate(store.engine, Layout(codec="Default")) == []  # type: ignore[arg-type]
+    assert migrate(store.engine, Layout()) == []  # type: ignore[arg-type]
 
 
 def test_versions_are_numbered_without_gaps() -> None:
@@ -30,7 +30,7 @@ def test_versions_are_numbered_without_gaps() -> None:
 def test_each_statement_may_run_twice(store: Store) -> None:
     """Two servers may start at the same moment."""
     for migration in migrations():
-        for statement in migration.statements(Layout(codec="Default")):
+        for statement in migration.statements(Layout()):
             store.engine.command(statement)  # type: ignore[attr-defined]
 
 

@@ -43,6 +43,4 @@ INSERT_SETTINGS: Mapping[str, Any] = {
     "min_insert_block_size_bytes": 1 << 40,
     "max_partitions_per_insert_block": 1000,
     "async_insert": 0,
-    # The index of identifiers is made when parts are merged, rather than again and again.
-    "materialize_skip_indexes_on_insert": 0,
 }

@@ -29,15 +29,6 @@ _CACHES = {
     "query_condition_cache_size": 64 << 20,
 }
 
-# Small parts are merged soon, so they are compressed with little work (LZ4); from this size on
-# parts are compressed well. It saves a tenth of what storing costs.
-_WELL_COMPRESSED_FROM = 20_000_000
-_COMPRESSION = (
-    f"<compression><case><min_part_size>{_WELL_COMPRESSED_FROM}</min_part_size>"
-    "<min_part_size_ratio>0</min_part_size_ratio><method>zstd</method><level>1</level></case>"
-    "</compression>"
-)
-
 # What does not fit in memory would lie in the open in the engine's folder of temporary files.
 NO_SPILL = {
     "max_bytes_before_external_sort": 0,
@@ -59,9 +50,7 @@ class EngineConfig:
     def xml(self) -> str:
         """The configuration file."""
         caches = "".join(f"<{name}>{size}</{name}>" for name, size in _CACHES.items())
-        return (
-            f"<clickhouse>{caches}{_COMPRESSION}{self._storage() if self.key else ''}</clickhouse>"
-        )
+        return f"<clickhouse>{caches}{self._storage() if self.key else ''}</clickhouse>"
 
     def _storage(self) -> str:
         path = escape(str(self.directory / "encrypted"))

@@ -66,7 +66,7 @@ def _open_embedded(settings: Settings, directory: Path, clock: Clock) -> Store:
         check_key(config)
         database = EmbeddedDatabase(config)
         opened.callback(database.close)
-        layout = Layout(encrypted=bool(key), codec="Default")  # see EngineConfig
+        layout = Layout(encrypted=bool(key))
         migrate(database, layout)
         return Store(
             database,

@@ -7,7 +7,6 @@ The files are written for all engines at once; what differs stands in double bra
     {{on_cluster}}             ON CLUSTER 'name', or nothing
     {{engine:FAMILY(ARGS)}}    FAMILY, or ReplicatedFAMILY on a cluster
     {{deduplication}}          settings by which a table remembers the inserts that it has seen
-    {{codec}}                  how columns are compressed
     {{durability}}             settings of the disk: what was inserted survives a loss of power
 
 Two servers may start on one cluster at the same time, and ClickHouse has no lock to give. So each
@@ -40,7 +39,6 @@ class Layout:
 
     cluster: str = ""
     encrypted: bool = False
-    codec: str = "ZSTD(1)"
 
     def local(self, table: str) -> str:
         """The table that holds the rows; what is changed or deleted is changed there."""
@@ -68,8 +66,6 @@ class Layout:
                 return self._distributed(*argument.split(":", 1))
             case "deduplication":
                 return self._deduplication()
-            case "codec":
-                return self.codec
             case "durability":
                 return self._durability()
         raise ValueError(f"expected a known placeholder; got {match[0]!r}")

@@ -29,6 +29,8 @@ _MAX_U64 = (1 << 64) - 1
 _MAX_AGE_NS = 60 * _DAY_NS
 _MAX_AHEAD_NS = _DAY_NS
 
+_INDEXED_FROM_BYTES = 16 << 20
+
 STREAMS = pa.schema(
     [
         ("tenant", pa.string()),
@@ -88,8 +90,12 @@ class Writer:
         self._known.learn(news)
 
     def _put(self, table: str, name: str, rows: pa.Table) -> None:
-        # Of streams, a repeat may know more than what the first attempt wrote: not to be dropped.
-        settings = {} if table == "streams" else {"insert_deduplication_token": f"{name}:{table}"}
+        settings: dict[str, Any] = {
+            # A small part is soon merged, which makes its indexes; a large one may stay as it is.
+            "materialize_skip_indexes_on_insert": int(rows.nbytes >= _INDEXED_FROM_BYTES)
+        }
+        if table != "streams":  # of which a repeat may know more than the first attempt wrote
+            settings["insert_deduplication_token"] = f"{name}:{table}"
         try:
             self._database.insert(table, rows, settings=settings)
         except EngineError as e:

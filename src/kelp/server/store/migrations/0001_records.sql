@@ -3,16 +3,16 @@
 -- times, an insert touches few partitions, and they go when others of that day go.
 CREATE TABLE IF NOT EXISTS {{local:records}} {{on_cluster}}
 (
-    stream_id          UInt64 CODEC({{codec}}),
-    timestamp          DateTime64(9, 'UTC') CODEC(Delta, {{codec}}),
-    observed_timestamp DateTime64(9, 'UTC') CODEC(Delta, {{codec}}),
-    position           UInt64 CODEC(Delta, {{codec}}),
-    severity_number    UInt8 CODEC({{codec}}),
-    severity_text      LowCardinality(String) CODEC({{codec}}),
-    trace_id           String CODEC({{codec}}),
-    span_id            String CODEC({{codec}}),
-    body               String CODEC({{codec}}),
-    attributes         Map(LowCardinality(String), String) CODEC({{codec}}),
+    stream_id          UInt64 CODEC(ZSTD(1)),
+    timestamp          DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    observed_timestamp DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    position           UInt64 CODEC(Delta, ZSTD(1)),
+    severity_number    UInt8 CODEC(ZSTD(1)),
+    severity_text      LowCardinality(String) CODEC(ZSTD(1)),
+    trace_id           String CODEC(ZSTD(1)),
+    span_id            String CODEC(ZSTD(1)),
+    body               String CODEC(ZSTD(1)),
+    attributes         Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     -- Identifiers; what it is and how to ask it: kelp.server.store.needle.
     INDEX ids arrayMap(x -> if(length(x) = 32 OR (length(x) = 36 AND substring(x, 9, 1) = '-'), x, '*'), extractAll(body, '[0-9a-f-]{32,}')) TYPE bloom_filter(0.05) GRANULARITY 1,
     INDEX times timestamp TYPE minmax GRANULARITY 1
@@ -23,7 +23,9 @@ ORDER BY (stream_id, timestamp)
 SETTINGS {{deduplication}}, {{durability}},
     -- Column by column, whatever the size: a third less work than row by row.
     vertical_merge_algorithm_min_rows_to_activate = 1,
-    vertical_merge_algorithm_min_columns_to_activate = 1;
+    vertical_merge_algorithm_min_columns_to_activate = 1,
+    -- Merge ten parts of a size rather than five: each record is written again less often.
+    merge_selector_base = 10;
 
 {{distributed:records:stream_id}};
 
