@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_everything_of_a_process_in_a_pod(tree):
     assert (p.namespace, p.pod, p.pod_uid) == ("shop", "web-0", UID)
     assert (p.container, p.container_id, p.runtime) == ("nginx", ID, "containerd")
     assert (p.qos_class, p.user, p.command) == ("Burstable", "root", "nginx -g x")
-    assert (p.cpu_s, p.shared_bytes, p.started) == (2.5, 12288, "2026-11-18T10:26:41.000Z")
+    assert (p.cpu_s, p.shared_bytes, p.started) == (2.5, 12288, "2026-11-18T11:06:41.000Z")
 
 
 def test_a_pod_without_a_folder_goes_by_its_uid_and_that_is_told(tree):
@@ -133,15 +134,18 @@ def test_hidden_processes_are_counted(tree, as_nobody):
     assert notes == ["2 processes are hidden from this user; run as root"]
 
 
+def real_stat(pid):
+    return parse_stat(Path(f"/proc/{pid}/stat").read_bytes())
+
+
 def test_a_real_zombie_is_marked_with_its_parent():
     child = subprocess.Popen([sys.executable, "-c", ""])
     try:
-        stat = f"/proc/{child.pid}/stat"
-        wait_until(lambda: parse_stat(open(stat, "rb").read()).state == "Z")
+        wait_until(lambda: real_stat(child.pid).state == "Z")
         report = PsSampler(Roots(), SystemClock(), zombies=True).sample()
         (found,) = [p for p in report.processes if p.pid == child.pid]
         assert (found.zombie, found.state, found.ppid) == (True, "Z", os.getpid())
-        assert found.parent == parse_stat(open("/proc/self/stat", "rb").read()).name
+        assert found.parent == real_stat(os.getpid()).name
     finally:
         child.wait()
 

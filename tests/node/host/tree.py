@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from kelp.node.host.reading import Roots
@@ -16,7 +15,17 @@ POD_V2 = (
 CONTAINER_V1 = f"{POD_V1}/{ID}"
 CONTAINER_V2 = f"{POD_V2}/cri-containerd-{ID}.scope"
 
-STAT = "cpu  400 0 200 1400 0 0 0 0 0 0\ncpu0 400 0 200 1400 0 0 0 0 0 0\nintr 5000 1 2\nctxt 9000\nbtime 1795000000\nprocesses 77\nprocs_running 2\nprocs_blocked 1\n"
+STAT = """\
+cpu  400 0 200 1400 0 0 0 0 0 0
+cpu0 400 0 200 1400 0 0 0 0 0 0
+intr 5000 1 2
+ctxt 9000
+btime 1795000000
+processes 77
+procs_running 2
+procs_blocked 1
+"""
+STATUS = "Name:\tx\nUid:\t0\t0\t0\t0\nRssFile:\t8 kB\nRssShmem:\t4 kB\n"
 
 
 class Tree:
@@ -60,18 +69,16 @@ class Tree:
     ) -> Path:
         """One process; of `network` (the namespace's inode), with sockets in its descriptors."""
         self.write(f"proc/{pid}/stat", stat_line(pid, name, state, ppid, ticks, start))
-        self.write(
-            f"proc/{pid}/status", "Name:\tx\nUid:\t0\t0\t0\t0\nRssFile:\t8 kB\nRssShmem:\t4 kB\n"
-        )
+        self.write(f"proc/{pid}/status", STATUS)
         self.write(f"proc/{pid}/cmdline", command.replace(" ", "\0") + ("\0" if command else ""))
         self.write(f"proc/{pid}/cgroup", cgroup)
         folder = self.proc / str(pid)
         (folder / "fd").mkdir(exist_ok=True)
         for number, target in enumerate(descriptors, 3):
-            os.symlink(target, folder / "fd" / str(number))
+            (folder / "fd" / str(number)).symlink_to(target)
         if network is not None:
             (folder / "ns").mkdir()
-            os.symlink(f"net:[{network}]", folder / "ns" / "net")
+            (folder / "ns" / "net").symlink_to(f"net:[{network}]")
         return folder
 
 
