@@ -35,6 +35,7 @@ from kelp.server.http.body import BodyBudget
 from kelp.server.http.dispatch import RequestMetrics, routes, unrouted
 from kelp.server.http.endpoint import Call, Endpoint
 from kelp.server.ports import EngineError, Scope
+from kelp.server.query.derived import SERVICE_SOURCES
 from kelp.server.query.service import QueryService
 from kelp.server.query.tailing import TailCursor
 from kelp.server.receive.http_push import Pushes, PushMetrics
@@ -43,6 +44,7 @@ from kelp.server.receive.http_segments import Segments
 from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.reception import Reception
 from kelp.server.serve.askers import Asker
+from kelp.server.serve.drilldown import Drilldown
 from kelp.server.serve.explain import Explain
 from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
@@ -50,6 +52,7 @@ from kelp.server.serve.loki import Loki
 from kelp.server.serve.openapi import openapi_endpoint
 from kelp.server.serve.process import Operations, Process
 from kelp.server.serve.queries import Queries, Sql
+from kelp.server.serve.rules import rules_endpoints
 from kelp.server.serve.sql import SqlRoute
 from kelp.server.serve.tail import Tail
 from kelp.server.serve.turns import TurnMetrics, Turns
@@ -102,6 +105,14 @@ class Surface:
         self._logs = Logs(
             parts.queries, asker, scope_of, parts.clock, parts.cursor_at, self._followers
         )
+        self._drilldown = Drilldown(
+            parts.queries,
+            asker,
+            scope_of,
+            parts.clock,
+            parts.operations.settings,
+            SERVICE_SOURCES,
+        )
         self._explain = Explain(parts.queries, asker, scope_of, parts.clock)
         self._sql = SqlRoute(parts.sql, asker, scope_of)
         self._segments = Segments(
@@ -119,7 +130,13 @@ class Surface:
 
     def replace_queries(self, queries: Queries) -> None:
         """From now on these answer; for settings that were read again."""
-        for routes_that_ask in (self._loki, self._tail, self._logs, self._explain):
+        for routes_that_ask in (
+            self._loki,
+            self._tail,
+            self._logs,
+            self._explain,
+            self._drilldown,
+        ):
             routes_that_ask.queries = queries
 
     def stop_following(self) -> None:
@@ -138,6 +155,8 @@ class Surface:
             self._explain.endpoint(),
             *self._loki.endpoints(),
             self._tail.endpoint(),
+            *self._drilldown.endpoints(),
+            *rules_endpoints(),
             *self._pushes.endpoints(),
             *self._process.endpoints(),
         ]

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import zlib
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,9 +23,10 @@ def test_what_was_compressed_comes_out_again(data: bytes, cut: int) -> None:
     assert data == decompress(gzip.compress(data[:cut]) + gzip.compress(data[cut:]), "gzip", LIMIT)
     assert data == decompress(zlib.compress(data), "deflate", LIMIT)
     assert data == decompress(data, "", LIMIT)
+    assert data == decompress(pa.compress(data, "zstd", asbytes=True), "zstd", LIMIT)
 
 
-@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate"]))
+@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "zstd"]))
 def test_any_bytes_are_decompressed_or_refused(data: bytes, encoding: str) -> None:
     try:
         decompress(data, encoding, LIMIT)
@@ -49,7 +51,7 @@ def test_a_bomb_is_refused_before_it_is_large() -> None:
 
 
 def test_an_unknown_encoding_names_those_that_are_known() -> None:
-    with pytest.raises(RefusalError, match="gzip, deflate") as refused:
+    with pytest.raises(RefusalError, match="gzip, deflate, zstd") as refused:
         decompress(b"", "br", LIMIT)
     assert refused.value.status == 415
 

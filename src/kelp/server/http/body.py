@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pyarrow as pa
 from starlette.requests import Request
 
 from kelp.server.http.refusal import RefusalError, shown, too_large
@@ -112,7 +113,7 @@ async def read_body(request: Request, limit: int) -> bytes:
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
     """Undo a Content-Encoding; 413 where more than `limit` bytes come out, 400 where it is broken.
 
-    gzip and deflate (zlib's format as the standard has it, or raw as many senders have it).
+    gzip, zstd, and deflate (zlib's format as the standard has it, or raw as many senders have it).
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -123,9 +124,25 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
         # zlib's header: method 8, and a multiple of 31 as a big-endian number.
         zlib_header = len(data) >= 2 and data[0] & 15 == 8 and (data[0] << 8 | data[1]) % 31 == 0
         return _inflate(data, 15 if zlib_header else -15, limit, encoding)
+    if encoding == "zstd":
+        return _unzstd(data, limit)
     raise RefusalError(
-        415, "the header Content-Encoding", expected="gzip, deflate or none", got=shown(encoding)
+        415,
+        "the header Content-Encoding",
+        expected="gzip, deflate, zstd or none",
+        got=shown(encoding),
     )
+
+
+def _unzstd(data: bytes, limit: int) -> bytes:
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+            out: bytes = stream.read(limit + 1)
+    except OSError as e:
+        raise _broken("zstd", str(e)) from None
+    if len(out) > limit:
+        raise too_large(limit, "decompressed request body")
+    return out
 
 
 def _inflate(data: bytes, window: int, limit: int, encoding: str) -> bytes:

@@ -16,7 +16,7 @@ from kelp.server.http.refusal import RefusalError, shown
 from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.positions import Arrivals
 from kelp.server.receive.reception import Reception
-from kelp.wire import loki
+from kelp.wire import loki, loki_proto, otlp
 from kelp.wire.pushed import Pushed, PushError, to_log_batch
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class PushMetrics:
         self.records = Counter(
             "kelp_server_pushed_records",
             "Records that were pushed and stored, by protocol.",
-            ["protocol"],  # loki
+            ["protocol"],  # loki, otlp
             registry=registry,
         )
         self.rejected = Counter(
@@ -44,6 +44,9 @@ class PushMetrics:
 SEARCHABLE_WAIT_S = 10.0
 
 _MAX_REASONS = 5
+
+_JSON = "application/json"
+_PROTOBUF = "application/x-protobuf"
 
 
 class Pushes:
@@ -60,16 +63,36 @@ class Pushes:
 
     async def post_loki(self, call: Call) -> Response:
         """Take one push of Loki's."""
-        decode = _loki_decoder(call.request)
+        kind = _one_of(call.request, _JSON, _PROTOBUF)
         encoding = call.request.headers.get("content-encoding", "")
+        limit = self._reception.max_bytes
 
         def work(data: bytes) -> list[str]:
-            plain = decompress(data, encoding, self._reception.max_bytes)
-            return self._store("loki", call.tenant, decode(plain))
+            if kind == _PROTOBUF:
+                # Snappy belongs to the format, whatever the header says.
+                pushed = _read(lambda: loki_proto.decode_snappy(data, limit))
+            else:
+                plain = decompress(data, encoding, limit)
+                pushed = _read(lambda: loki.decode_json(plain))
+            return self._store("loki", call.tenant, pushed)
 
         if rejected := await self._reception.take(call.request, work):
             raise _partly(rejected)
         return Response(status_code=204)
+
+    async def post_otlp(self, call: Call) -> Response:
+        """Take one export of OTLP's logs."""
+        kind = _one_of(call.request, _PROTOBUF, _JSON)
+        encoding = call.request.headers.get("content-encoding", "")
+        decode = otlp.decode_json if kind == _JSON else otlp.decode_proto
+
+        def work(data: bytes) -> bytes:
+            plain = decompress(data, encoding, self._reception.max_bytes)
+            pushed = _read(lambda: decode(plain, self._clock.now_ns()))
+            rejected = self._store("otlp", call.tenant, pushed)
+            return otlp.encode_answer(len(rejected), _reasons(rejected), as_json=kind == _JSON)
+
+        return Response(await self._reception.take(call.request, work), media_type=kind)
 
     def _store(self, protocol: str, tenant: str, pushed: Pushed) -> list[str]:
         """Store what can be; the reasons why the rest cannot."""
@@ -93,38 +116,48 @@ class Pushes:
                 "a 400; the others are stored all the same.",
                 self.post_loki,
                 body=Body(
-                    '{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {…}], …]}]}',
-                    ("application/json",),
-                    {"type": "object"},
+                    '{"streams": [{"stream": {…}, "values": [["<ns>", "<line>", {…}], …]}]}, or '
+                    "Loki's PushRequest in protobuf with snappy.",
+                    (_JSON, _PROTOBUF),
                 ),
                 content_types=(),
                 statuses=(400, 413, 415, 429),
                 success=204,
-            )
+            ),
+            Endpoint(
+                "/otlp/v1/logs",
+                ("POST",),
+                "otlpLogs",
+                "Store log records of OpenTelemetry's protocol.",
+                self.post_otlp,
+                body=Body("An ExportLogsServiceRequest.", (_PROTOBUF, _JSON)),
+                content_types=(_PROTOBUF, _JSON),
+                statuses=(400, 413, 415, 429),
+            ),
         ]
 
 
-def _loki_decoder(request: Request) -> Callable[[bytes], Pushed]:
+def _one_of(request: Request, *kinds: str) -> str:
     kind = content_type(request)
-    if kind != "application/json":
+    if kind not in kinds:
         raise RefusalError(
-            415, "the header Content-Type", expected="application/json", got=shown(kind)
+            415, "the header Content-Type", expected=" or ".join(kinds), got=shown(kind)
         )
-    return _reading(loki.decode_json)
+    return kind
 
 
-def _reading(decode: Callable[[bytes], Pushed]) -> Callable[[bytes], Pushed]:
-    def read(data: bytes) -> Pushed:
-        try:
-            return decode(data)
-        except PushError as e:
-            raise RefusalError(400, f"the push cannot be read: {e}") from e
+def _read(decode: Callable[[], Pushed]) -> Pushed:
+    try:
+        return decode()
+    except PushError as e:
+        raise RefusalError(400, f"the push cannot be read: {e}") from e
 
-    return read
+
+def _reasons(rejected: list[str]) -> str:
+    return "; ".join(dict.fromkeys(rejected[:_MAX_REASONS]))
 
 
 def _partly(rejected: list[str]) -> RefusalError:
-    reasons = "; ".join(dict.fromkeys(rejected[:_MAX_REASONS]))
     return RefusalError(
-        400, f"{len(rejected)} streams were left out, all others are stored: {reasons}"
+        400, f"{len(rejected)} streams were left out, all others are stored: {_reasons(rejected)}"
     )

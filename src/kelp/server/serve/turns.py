@@ -7,10 +7,11 @@ goes away, the query is stopped: a wait that is cancelled here is a query that i
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 # A query may be between two questions to the engine when it is cancelled: so it is said again.
 _CANCEL_EVERY_S = 0.3
+_END_S = 1.0
 _WAITING_FOR_EACH = 8
 WAIT_S = 30.0
 
@@ -59,6 +61,7 @@ class Turns:
         self._wait_s = wait_s
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(at_once, "kelp-query")
+        self._running: set[Future[Any]] = set()
         self._cancelling = ThreadPoolExecutor(2, "kelp-cancel")
 
     async def run(self, work: Callable[[], T], cancel: Callable[[], None]) -> T:
@@ -79,7 +82,9 @@ class Turns:
                 raise
 
     def close(self) -> None:
-        """Let the threads end with what they do."""
+        """Let the threads go. Queries that were cancelled get a moment to end: the engine that
+        they run in is closed next."""
+        concurrent.futures.wait(list(self._running), timeout=_END_S)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._cancelling.shutdown(wait=False, cancel_futures=True)
 
