@@ -51,7 +51,7 @@ def _pipeline(query: ast.LogQuery, line: Line) -> Labels | None:
     labels: Labels = dict(line.labels)
     for name, value in line.metadata.items():
         labels[name if name not in line.labels else f"{name}_extracted"] = value
-    taken = set(labels)
+    taken, parsed = set(labels), set[str]()
     for stage in query.stages:
         if isinstance(stage, ast.LineFilter):
             if not _line_filter(stage, line.body.decode()):
@@ -61,7 +61,10 @@ def _pipeline(query: ast.LogQuery, line: Line) -> Labels | None:
                 return None
         else:
             for name, value in _parsed(stage, line.body.decode()):
-                labels.setdefault(f"{name}_extracted" if name in taken else name, value)
+                label = f"{name}_extracted" if name in taken else name
+                if label not in parsed:
+                    labels[label] = value
+                    parsed.add(label)
     return labels
 
 
