@@ -179,6 +179,16 @@ def test_the_engines_own_errors_are_the_users(filled: Store) -> None:
         run(filled, "select nothing from logs")
 
 
+def test_many_streams_are_joined_with_the_same_answer(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "select * from logs order by stream_id, position"
+    few = run(filled, sql)
+    monkeypatch.setattr("kelp.server.store.sql._FEW_STREAMS", 0)
+    assert run(filled, sql) == few
+    assert len(few) == 3
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_shows_all_its_columns(filled: Store, view: str) -> None:
     assert run(filled, f"select * from {view}")

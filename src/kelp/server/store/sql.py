@@ -20,8 +20,13 @@ from kelp.server.ports import BudgetError, Engine, EngineError, QueryError, Scop
 from kelp.server.store.quoting import literal
 from kelp.server.store.sql_check import SqlChecker
 
-_LABELS = ("cluster", "dataset", "namespace", "pod", "container", "node", "app")
+_LABELS = ("cluster", "dataset", "namespace", "pod", "container", "node", "app", "stream")
 """Labels with a column of their own in each view; all of them stand in `labels`."""
+
+_REST = "trace_id, span_id, severity_number, severity_text, observed_timestamp, position, stream_id"
+
+# So many are looked up in a constant of the query; more are joined.
+_FEW_STREAMS = 5_000
 
 _ANSWERS = {158: "max_scanned_rows", 307: "max_scanned_bytes", 241: "max_memory_bytes"}
 _TIMEOUTS = (159, 160)
@@ -71,7 +76,8 @@ def run_readonly(
     too much, or gives too many rows) and EngineError.
     """
     limits = limits or SqlLimits()
-    text = with_views(scope, SqlChecker(engine).checked(sql))
+    checked = SqlChecker(engine).checked(sql)
+    text = with_views(scope, checked, few_streams=_count_streams(engine, scope) <= _FEW_STREAMS)
     try:
         table = engine.query(text, settings=limits.settings(), query_id=query_id)
     except EngineError as e:
@@ -83,41 +89,66 @@ def run_readonly(
     return table
 
 
-def with_views(scope: Scope, text: str) -> str:
+def _count_streams(engine: Engine, scope: Scope) -> int:
+    mine = f"tenant = {literal(scope.tenant)} AND ({scope.condition})"
+    rows = engine.query(f"SELECT uniq(stream_id) AS n FROM streams WHERE {mine}")
+    return int(rows.column("n")[0].as_py())
+
+
+def with_views(scope: Scope, text: str, *, few_streams: bool = True) -> str:
     """The checked text, with the views of that scope before it."""
-    views = ", ".join(f"{name} AS ({body})" for name, body in _views(scope).items())
+    views = ", ".join(f"{name} AS ({body})" for name, body in _views(scope, few_streams).items())
     own = _WITH.match(text)
     if own is None:
         return f"WITH {views} {text}"
     return f"WITH {own[1] or ''}{views}, {text[own.end() :]}"
 
 
-def _views(scope: Scope) -> dict[str, str]:
-    mine = f"tenant = {literal(scope.tenant)}"
+def _views(scope: Scope, few_streams: bool) -> dict[str, str]:
+    mine = f"tenant = {literal(scope.tenant)} AND ({scope.condition})"
     streams = (
         "SELECT stream_id, labels, min(first_timestamp) AS first_timestamp, "
-        "max(last_timestamp) AS last_timestamp "
-        f"FROM streams WHERE {mine} AND ({scope.condition}) GROUP BY stream_id, labels"
+        f"max(last_timestamp) AS last_timestamp FROM streams WHERE {mine} "
+        "GROUP BY stream_id, labels"
     )
-    ids = f"SELECT stream_id FROM streams WHERE {mine} AND ({scope.condition})"
     common = ", ".join(f"labels['{name}'] AS {name}" for name in _LABELS)
     return {
         "log_streams": (
-            f"SELECT {common}, labels['stream'] AS stream, first_timestamp, last_timestamp, "
-            f"labels, stream_id FROM ({streams})"
+            f"SELECT {common}, first_timestamp, last_timestamp, labels, stream_id FROM ({streams})"
         ),
-        "logs": (
-            f"SELECT timestamp, {common}, labels['stream'] AS stream, {_severity()} AS severity, "
-            "body, attributes, labels, trace_id, span_id, severity_number, severity_text, "
-            "observed_timestamp, position, stream_id "
-            f"FROM (SELECT * FROM records WHERE stream_id IN ({ids})) AS r "
-            f"INNER JOIN (SELECT stream_id, labels FROM ({streams})) AS s USING (stream_id)"
-        ),
+        "logs": _logs_by_lookup(mine) if few_streams else _logs_by_join(mine),
         "log_losses": (
             f"SELECT DISTINCT start_timestamp, end_timestamp, {common}, size_bytes, reason, "
-            f"position, labels, agent_id FROM losses WHERE {mine} AND ({scope.condition})"
+            f"position, labels, agent_id FROM losses WHERE {mine}"
         ),
     }
+
+
+def _logs_by_lookup(mine: str) -> str:
+    """Streams as one constant, in which each record finds its labels: no join to wait for."""
+    pairs = f"SELECT DISTINCT stream_id, labels FROM streams WHERE {mine}"
+    common = ", ".join(
+        f"arrayMap(m -> m['{name}'], kelp_labels)[kelp_at] AS {name}" for name in _LABELS
+    )
+    return (
+        f"WITH (SELECT groupArray((stream_id, labels)) FROM ({pairs})) AS kelp_streams, "
+        "kelp_streams.1 AS kelp_ids, kelp_streams.2 AS kelp_labels, "
+        "transform(stream_id, kelp_ids, arrayEnumerate(kelp_ids), toUInt32(0)) AS kelp_at "
+        f"SELECT timestamp, {common}, {_severity()} AS severity, body, attributes, "
+        f"kelp_labels[kelp_at] AS labels, {_REST} "
+        f"FROM records WHERE stream_id IN (SELECT stream_id FROM streams WHERE {mine})"
+    )
+
+
+def _logs_by_join(mine: str) -> str:
+    common = ", ".join(f"labels['{name}'] AS {name}" for name in _LABELS)
+    return (
+        f"SELECT timestamp, {common}, {_severity()} AS severity, body, attributes, labels, {_REST} "
+        "FROM (SELECT * FROM records WHERE stream_id IN "
+        f"(SELECT stream_id FROM streams WHERE {mine})) AS r "
+        f"INNER JOIN (SELECT DISTINCT stream_id, labels FROM streams WHERE {mine}) AS s "
+        "USING (stream_id)"
+    )
 
 
 def _severity() -> str:
