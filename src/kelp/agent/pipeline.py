@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
@@ -43,10 +43,23 @@ _WORTH_READING = 256 << 10
 _RETRY_FIRST_S, _RETRY_MAX_S = 0.2, 2.0
 
 
-class Collector(Protocol):
-    """Gives raw bytes; see kelp.agent.collect."""
+class Batch(Protocol):
+    """What a collector gives to the assembler that it goes with: RawBatch, Entries."""
 
-    def poll(self) -> RawBatch | None:
+    @property
+    def size_bytes(self) -> int:
+        """What was read for it."""
+
+
+B = TypeVar("B", bound=Batch)
+B_co = TypeVar("B_co", bound=Batch, covariant=True)
+B_contra = TypeVar("B_contra", bound=Batch, contravariant=True)
+
+
+class Collector(Protocol[B_co]):
+    """Gives what was written; see kelp.agent.collect."""
+
+    def poll(self) -> B_co | None:
         """What grew since the last time; None where nothing did."""
 
     def discover(self) -> None:
@@ -64,11 +77,14 @@ class Collector(Protocol):
     def backlog_bytes(self) -> int:
         """What lies in the node's files, unread."""
 
+    def close(self) -> None:
+        """Give back what is held; commits nothing."""
 
-class Assembler(Protocol):
-    """Makes records of raw bytes; see kelp.agent.assemble."""
 
-    def assemble(self, raw: RawBatch) -> Lines:
+class Assembler(Protocol[B_contra]):
+    """Makes records of it; see kelp.agent.assemble."""
+
+    def assemble(self, raw: B_contra, /) -> Lines:
         """Records that the bytes complete; fragments are kept."""
 
     def expire(self, now_ns: int) -> Lines | None:
@@ -79,13 +95,42 @@ class Assembler(Protocol):
 
 
 @dataclass(frozen=True)
-class Stages:
-    """What the pipeline is made of, in order."""
+class Source(Generic[B]):
+    """A collector and what makes records of its batches; `name` begins its checkpoints' names."""
 
-    collector: Collector
-    assembler: Assembler
+    name: str
+    collector: Collector[B]
+    assembler: Assembler[B]
+
+    def read(self) -> tuple[int, Lines | None]:
+        """(bytes read, the records that they complete)."""
+        batch = self.collector.poll()
+        if batch is None:
+            return 0, None
+        return batch.size_bytes, self.assembler.assemble(batch)
+
+    def changes(self) -> dict[str, Changes]:
+        """Checkpoints that changed since the last call, by stage."""
+        return {
+            self.name + "collect": self.collector.changes(),
+            self.name + "assemble": self.assembler.changes(),
+        }
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the pipeline is made of, in order; `others` are read beside the pods' logs."""
+
+    collector: Collector[RawBatch]
+    assembler: Assembler[RawBatch]
     severity: Callable[[pa.Array], tuple[pa.Array, pa.Array]]
     log_batch: Callable[[Lines, tuple[pa.Array, pa.Array]], LogBatch]
+    others: Sequence[Source[Any]] = ()
+
+    @property
+    def sources(self) -> list[Source[Any]]:
+        """All that is read, the pods' logs first."""
+        return [Source("", self.collector, self.assembler), *self.others]
 
 
 class Store(Protocol):
@@ -132,6 +177,7 @@ class Pipeline:
         registry: CollectorRegistry,
     ) -> None:
         self._stages = stages
+        self._sources = stages.sources
         self._store = store
         self._segmenter = segmenter
         self.pace = pace
@@ -149,7 +195,8 @@ class Pipeline:
         self.beat = self._clock.monotonic()
         if self._commit is not None and not self._try_commit(self._commit):
             # What is rotated away and deleted meanwhile must be open by then.
-            self._stages.collector.discover()
+            for source in self._sources:
+                source.collector.discover()
             return self._retry.next_s()
         more = self._read()
         self._expire()
@@ -174,44 +221,50 @@ class Pipeline:
             )
 
     def _read(self) -> bool:
-        """Take one batch through the stages; whether there is likely to be more at once."""
-        raw = self._stages.collector.poll()
-        self.idle = raw is None
-        if raw is None:
-            return False
-        self._raw_bytes += int((raw.ends - raw.starts).sum())
-        self._take(self._stages.assembler.assemble(raw))
-        return self._stages.collector.backlog_bytes() >= _WORTH_READING
+        """Take one batch of each source through; whether there is likely to be more at once."""
+        self.idle = True
+        more = False
+        for source in self._sources:
+            size, lines = source.read()
+            if lines is not None:
+                self.idle = False
+                self._raw_bytes += size
+                self._take(lines)
+                more = more or source.collector.backlog_bytes() >= _WORTH_READING
+        return more
 
     def _expire(self) -> None:
         now = self._clock.monotonic()
         if now - self._expired >= _EXPIRE_S:
             self._expired = now
-            lines = self._stages.assembler.expire(self._clock.now_ns())
-            if lines is not None:
-                self._take(lines)
+            for source in self._sources:
+                lines = source.assembler.expire(self._clock.now_ns())
+                if lines is not None:
+                    self._take(lines)
 
     def _take(self, lines: Lines) -> None:
         batch = self._stages.log_batch(lines, self._stages.severity(lines.body))
         self._segmenter.add(batch)
         self._metrics.records.inc(batch.records.num_rows)
 
+    def _backlog_bytes(self) -> int:
+        return sum(s.collector.backlog_bytes() for s in self._sources)
+
     def _flush(self, reason: str) -> None:
         """Close the segment, and make it durable with the checkpoints of now."""
-        changes = {
-            "collect": self._stages.collector.changes(),
-            "assemble": self._stages.assembler.changes(),
-        }
+        changes: dict[str, Changes] = {}
+        for source in self._sources:
+            changes |= source.changes()
         payloads = self._segmenter.close(
             self._store.next_seq,
             self._clock.now_ns(),
-            self._stages.collector.source_files(),
-            self._stages.collector.losses(),
+            [f for s in self._sources for f in s.collector.source_files()],
+            [loss for s in self._sources for loss in s.collector.losses()],
         )
         self._raw_bytes = 0
         self._flushed = self._clock.monotonic()
         self._metrics.closed(reason, len(payloads))
-        self._metrics.backlog.set(self._stages.collector.backlog_bytes())
+        self._metrics.backlog.set(self._backlog_bytes())
         if payloads or any(changes.values()):
             self._commit = _Commit(payloads, changes)
             self._try_commit(self._commit)

@@ -32,6 +32,10 @@ class Lines:
     body: pa.BinaryArray  # (n,)
     marks: Mapping[int, Mapping[str, str]]  # row → attributes
     observed_ns: int
+    # (n,) severity numbers that the source itself gives, 0 for none; what the body says goes before
+    # them, unless `told_first`.
+    told: npt.NDArray[np.uint8] | None = None
+    told_first: bool = False
 
     def __len__(self) -> int:
         return len(self.instance)

@@ -40,3 +40,8 @@ class RawBatch:
     cut_bytes: npt.NDArray[np.int64]  # (pieces,) > 0: one line, of which so many bytes were cut
     instances: Sequence[Instance]  # (pieces,)
     observed_ns: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What was read for it."""
+        return int((self.ends - self.starts).sum())

@@ -11,7 +11,8 @@ UNSET, TRACE, DEBUG, INFO, WARN, ERROR, FATAL = 0, 1, 5, 9, 13, 17, 21
 # as OpenTelemetry's appendix maps syslog and the common logging libraries.
 NUMBER_OF_WORD: dict[str, int] = {
     "trace": TRACE, "trc": TRACE, "trce": TRACE, "finest": TRACE, "verbose": TRACE, "silly": TRACE,
-    "debug": DEBUG, "dbg": DEBUG, "debu": DEBUG, "dbug": DEBUG, "fine": DEBUG, "finer": DEBUG, "config": DEBUG,
+    "debug": DEBUG, "dbg": DEBUG, "debu": DEBUG, "dbug": DEBUG, "fine": DEBUG, "finer": DEBUG,
+    "config": DEBUG,
     "info": INFO, "inf": INFO, "information": INFO, "informational": INFO, "log": INFO,
     "notice": INFO + 1, "note": INFO + 1,
     "warn": WARN, "warning": WARN, "wrn": WARN,
@@ -20,6 +21,9 @@ NUMBER_OF_WORD: dict[str, int] = {
     "alert": ERROR + 2,
     "fatal": FATAL, "ftl": FATAL, "panic": FATAL, "emerg": FATAL, "emergency": FATAL,
 }  # fmt: skip
+
+# syslog's priorities 0 (emerg) … 7 (debug), by the same appendix.
+NUMBER_OF_PRIORITY = (FATAL, ERROR + 2, ERROR + 1, ERROR, WARN, INFO + 1, INFO, DEBUG)
 
 
 def level_of(number: int) -> str:

@@ -3,7 +3,8 @@
 Label names are those of the query surface (Loki's customary short ones), so that nothing has to be
 translated between the node and the answer:
 
-    dataset, cluster, namespace, pod, pod_uid, container, restart, node, stream, filename, app
+    dataset, cluster, namespace, pod, pod_uid, container, restart, node, stream, filename, app,
+    unit, boot_id
 
 A label with an empty value is the same as no label, as in Loki and Prometheus; it is left out.
 """
@@ -17,6 +18,8 @@ from typing import TypeAlias
 Labels: TypeAlias = Mapping[str, str]
 
 DATASET_APP = "app"  # what containers write; every other dataset comes with its source
+DATASET_NODE = "node"  # what the node's own services write
+DATASET_KERNEL = "kernel"
 
 LABEL_NAMES = (
     "dataset",
@@ -30,6 +33,8 @@ LABEL_NAMES = (
     "stream",
     "filename",
     "app",
+    "unit",
+    "boot_id",
 )
 
 

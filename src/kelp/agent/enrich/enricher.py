@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kelp.agent.enrich.workload import workload_of
 from kelp.model.batch import RECORD_SCHEMA, TIMESTAMP, LogBatch
@@ -37,7 +38,7 @@ class Enricher:
             _timestamps(lines.timestamp),
             _timestamps(np.full(count, lines.observed_ns, np.int64)),
             pa.array(lines.position),
-            *severity,
+            *_with_told(severity, lines),
             nothing,
             nothing,
             lines.body,
@@ -76,6 +77,17 @@ def _labels(instance: Instance, number: int) -> dict[str, str]:
     if "app" not in labels and labels.get("pod"):
         labels["app"] = workload_of(labels["pod"], labels.get("node", ""))
     return labels
+
+
+def _with_told(severity: Severity, lines: Lines) -> Severity:
+    """Severities with those that the source gives where they count."""
+    if lines.told is None:
+        return severity
+    numbers, texts = severity
+    told = pa.array(lines.told)
+    zero = pa.scalar(0, pa.uint8())
+    silent = pc.not_equal(told, zero) if lines.told_first else pc.equal(numbers, zero)
+    return pc.if_else(silent, told, numbers), pc.if_else(silent, "", texts)
 
 
 def _timestamps(ns: npt.NDArray[np.int64]) -> pa.TimestampArray:
