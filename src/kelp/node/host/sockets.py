@@ -23,8 +23,8 @@ from kelp.node.host.report import Report, timestamp
 from kelp.node.host.selection import EVERYTHING, Selection
 from kelp.node.host.sockettable import Row, Timer, parse_inet, parse_unix
 
-# Some 400 bytes each; a proxy with more connections than that is looked at with a filter.
-MAX_SOCKETS = 262_144
+# About 1 KiB each; a node with more connections than that is looked at with a filter.
+MAX_SOCKETS = 131_072
 
 # What is shown when no state is asked for: what somebody offers, and what somebody uses.
 USUAL_STATES = frozenset({"LISTEN", "ESTAB", "UNCONN"})
@@ -136,8 +136,10 @@ class SocketSampler:
         self, namespaces: list[Namespace], holders: dict[int, list[Holder]]
     ) -> Iterator[Socket]:
         for namespace in namespaces or [_OWN]:
+            inside = namespace.owner
             for row in self._rows(namespace):
-                socket = self._socket(row, namespace, holders.get(row.inode, []))
+                held_by = holders.get(row.inode, [])
+                socket = owned(self._socket(row, namespace, held_by), _owner(held_by, inside))
                 if self._selection.takes(socket):
                     yield socket
 
@@ -155,14 +157,13 @@ class SocketSampler:
         return lines_of_first(paths if namespace.pids else [self._roots.node_net / name])
 
     def _socket(self, row: Row, namespace: Namespace, holders: list[Holder]) -> Socket:
-        socket = Socket(
+        return Socket(
             **structs.asdict(row),
             user=None if row.uid is None else self._users(row.uid),
             network=namespace.inode,
             node_network=namespace.node,
             processes=[Process(h.pid, h.name, h.descriptor) for h in _once(holders)],
         )
-        return owned(socket, _owner(holders, namespace))
 
 
 _OWN = Namespace(key="", inode=None, node=True)
@@ -187,8 +188,8 @@ def _once(holders: list[Holder]) -> list[Holder]:
     return sorted(lowest.values(), key=lambda h: h.pid)
 
 
-def _owner(holders: list[Holder], namespace: Namespace) -> Owner:
-    """The holder's; where nobody holds it, the pod in whose network it is.
+def _owner(holders: list[Holder], inside: Owner) -> Owner:
+    """The holder's; where nobody holds it, that of the network in which it is.
 
     A descriptor that was passed on has holders of several owners: a container's goes before.
     """
@@ -196,5 +197,4 @@ def _owner(holders: list[Holder], namespace: Namespace) -> Owner:
     for owner in owners:
         if owner.known:
             return owner
-    inside = namespace.owner
     return inside if inside.known or not owners else owners[0]
