@@ -63,8 +63,8 @@ def queries(dialect: Dialect, needle: str) -> list[tuple[str, float, str]]:
     web = pods.format("startsWith(labels['pod'], 'web')")
     payments = pods.format("labels['namespace'] = 'payments'")
     regexp = f"{has('body', b'latency=8')} AND match(body, 'latency=8[0-9][0-9]ms')"
-    # A string that a JSON parser gives as `error` stands so in the text, or is written with \u.
-    may_be_error = f"({has('body', b'error')} OR {has('body', chr(92).encode() + b'u')})"
+    # A JSON string of the value `error` stands so in the text, or is written with \u.
+    may_be_error = "multiSearchAny(body, ['\"error\"', '\\\\u'])"
     level = "JSONExtractString(body, 'level')"
     denied = b"permission denied"
     count = "SELECT count() FROM records WHERE"

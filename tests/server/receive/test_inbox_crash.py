@@ -25,6 +25,7 @@ from tests.server.samples import segment
 from tests.tmpfs import small_tmpfs
 from tests.waiting import wait_until
 
+PROJECT = Path(__file__).parents[3]
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 
 
@@ -216,7 +217,7 @@ def test_sigkill_at_any_moment_stores_each_record_once(tmp_path: Path) -> None:
     for death in range(6):
         start = min(acknowledged.values()) + 1
         command = [sys.executable, "-c", SENDER, str(tmp_path), str(start)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=PROJECT) as process:
             assert process.stdout is not None
             for _ in range(20 + 37 * death):
                 agent, seq = process.stdout.readline().decode().split()
