@@ -9,6 +9,11 @@ files in one batch.
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from kelp.agent.memory import stay_small
+
+stay_small()  # before numpy and pyarrow are loaded, as the agent does
+
 import argparse
 import time
 from collections.abc import Iterator
