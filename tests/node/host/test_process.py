@@ -47,6 +47,11 @@ def test_no_input_is_an_exception(data):
     parse_status(data)
 
 
+def test_cpu_time_is_the_users_and_the_systems():
+    line = stat_line(1, "x", "S", 0, 150, 900).replace(" 150 0 0 0 20 ", " 150 70 9 9 20 ")
+    assert parse_stat(line.encode()).cpu_ticks == 220
+
+
 def of(tree, pid):
     return next(p for p in list_processes(tree.roots, Notes()) if p.pid == pid)
 
