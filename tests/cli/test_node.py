@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from kelp.agent.main import Agent
 from kelp.cli.main import run
 from kelp.cli.node_view import View
 from kelp.node.host.reading import Roots
@@ -157,3 +158,19 @@ def test_on_a_terminal_a_watched_report_takes_the_screen(tree):
     screen = text.split("\x1b[2J")[1].splitlines()
     assert len([line for line in screen if line.strip("\x1b[H")]) == 2
     assert max(map(len, screen)) <= 40
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_agent_tells_the_nodes_figures_unless_told_not_to(tmp_path, monkeypatch, wanted):
+    file = tmp_path / "kelp.yaml"
+    file.write_text(f"data_dir: {tmp_path}\nagent:\n  node_metrics: {str(wanted).lower()}\n")
+    said = []
+
+    def run_it(settings, load, collectors):
+        said.append(b"node_load1 " in Agent(settings, load, collectors=collectors).metrics())
+
+    monkeypatch.setattr("kelp.agent.main.run_agent", run_it)
+    monkeypatch.setattr("kelp.cli.agent.stay_small", lambda: None)
+    monkeypatch.setattr("kelp.cli.agent.set_up_logging", lambda level: None)
+    assert run(["agent", "--config", str(file)]) == 0
+    assert said == [wanted]
