@@ -15,7 +15,11 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Bodies:
-    """Some rows of a batch: body i is values[start[i]:stop[i]] and belongs to row rows[i]."""
+    """Some rows of a batch: body i is values[start[i]:stop[i]] and belongs to row rows[i].
+
+    `values` has their bytes one behind the other and nothing else, and so has `array`, which may
+    be a slice of a longer one.
+    """
 
     array: pa.BinaryArray
     rows: Places
@@ -29,7 +33,8 @@ class Bodies:
         data = array.buffers()[2]
         values = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
         narrow = np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1]
-        offsets = narrow.astype(np.int64)
+        offsets = narrow.astype(np.int64) - narrow[0]
+        values = values[narrow[0] : narrow[-1]]
         return cls(array, np.arange(len(array)), values, offsets[:-1], offsets[1:])
 
     def __len__(self) -> int:

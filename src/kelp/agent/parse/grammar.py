@@ -8,6 +8,8 @@ is anchored and ours, so its cost is bounded by the head of a line.
 
 from __future__ import annotations
 
+import re
+
 from kelp.model.severity import NUMBER_OF_WORD
 
 # Words that are common in text and as names; they count only in capitals and with a delimiter.
@@ -45,15 +47,23 @@ _SKIPS = (
 )
 _OPEN = r"[\[<(] *(?:[a-z0-9_]+:)?"  # [error], <info>, [core:error]
 
-# w: the word. Its class says what must follow it.
-LEADING = (
-    rf"^{_S}*(?:{'|'.join(_SKIPS)})*?(?:{_OPEN})?(?:"
+# The class of a word says what must follow it.
+_SEVERITY = (
     rf"(?P<caps>{_CAPS})(?:{_S}|[:,|\])>]|\z)"
     rf"|(?P<any>{_ANY})(?:\t| *[\])>]|:(?:{_S}|\z))"
     rf"|(?P<weak>{_WEAK_CAPS}) *[:\])>]"
-    rf'|{_KEY}="?(?P<value>{_ANY})"?(?:{_S}|\z))'
+    rf'|{_KEY}="?(?P<value>{_ANY})"?(?:{_S}|\z)'
 )
+_SKIPPED = rf"^{_S}*(?:{'|'.join(_SKIPS)})"
+
+LEADING = rf"{_SKIPPED}*?(?:{_OPEN})?(?:{_SEVERITY})"
 """A word in the head of a line."""
+
+ANYWHERE = re.sub(r"\(\?P<\w+>", "(?:", _SEVERITY)
+"""The same words with what follows them, wherever they stand."""
+
+BEFORE_LEADING = rf"{_SKIPPED}*(?:{_OPEN})?\z"
+"""All that may stand before the word of LEADING, or before its key."""
 
 _QUOTED = r'"(?:[^"\\]|\\(?s:.))*"'
 LOGFMT = rf"^{_S}*[A-Za-z_@][0-9A-Za-z_.@/-]*="

@@ -3,12 +3,11 @@
 Two ways. Where the first `"level"` of a line is a key of the outermost object for sure, for there
 is one brace before it, no other bracket, no backslash and an even number of quotes, its value is
 read at once; the same for lines without that, by the first of the other known keys. For what is
-left the structure is worked out over the bytes of all lines together: which quotes are escaped,
-which brackets stand in strings, how deep each string is.
+left the structure is worked out (`json_strings.py`).
 
 No line is checked to be valid JSON: what is cut or broken gives its level as far as it goes. A key
 is a string that begins outside of other strings at depth one, and is followed by a colon. Up to
-MAX_BLANKS blanks are skipped at a time; a backslash hides the byte behind it, everywhere.
+MAX_BLANKS blanks are skipped at a time.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 from kelp.agent.parse import meaning
 from kelp.agent.parse.bodies import Bodies, Flags
 from kelp.agent.parse.grammar import KEYS, NUMBER_KEYS
+from kelp.agent.parse.json_strings import outermost_strings
 from kelp.agent.parse.words import MAX_WORD, Answer, distinct, distinct_keys
 from kelp.base import swar
 from kelp.base.gather import Bytes, Places, slices, words
@@ -32,7 +32,7 @@ _OTHERS = '(?i)"(?:' + "|".join(k.replace(".", r"\.") for k in KEYS) + ')"'
 _KNOWN = frozenset(k.encode() for k in KEYS)
 _NUMBER_KNOWN = frozenset(k.encode() for k in NUMBER_KEYS)
 _LONGEST_KEY = max(map(len, KEYS))
-_QUOTE, _BACKSLASH, _COLON = ord('"'), ord("\\"), ord(":")
+_QUOTE, _COLON = ord('"'), ord(":")
 
 # What a key is, by its index in the table of lookups.
 _NO_KEY, _WORD_KEY, _NUMBER_KEY, _FIRST_KEY = range(4)
@@ -42,9 +42,11 @@ _BLANK = np.zeros(256, np.bool_)
 _BLANK[list(b" \t\r\n")] = True
 _ENDS_NUMBER = _BLANK.copy()
 _ENDS_NUMBER[list(b",}\0")] = True
-# What opens (+1) and closes (-1) a level of depth.
-_DEPTH = np.zeros(256, np.int64)
-_DEPTH[list(b"{[")], _DEPTH[list(b"}]")] = 1, -1
+_BEGINS_KEY = np.zeros(256, np.bool_)
+_BEGINS_KEY[list({ord(c) for key in KEYS for c in (key[0], key[0].upper())})] = True
+_FOLLOWS_KEY = _BLANK.copy()
+_FOLLOWS_KEY[_COLON] = True
+_NO_RANK = 2
 
 
 def settle_json(answer: Answer, bodies: Bodies) -> None:
@@ -178,17 +180,19 @@ def _byte(values: Bytes, at: Places) -> Bytes:
 
 def _settle_nested(answer: Answer, bodies: Bodies) -> None:
     """Lines whose structure must be known: nested values, escapes, or an unknown first value."""
-    row, opening, closing = _outermost_strings(bodies.values, bodies.start)
-    short = closing - opening - 1 <= _LONGEST_KEY
-    row, at, length = row[short], opening[short] + 1, (closing - opening - 1)[short]
-    known = _kinds(bodies.values, at, length) != _NO_KEY
-    row, at, length = row[known], at[known], length[known]
-    if not len(row):
-        return
-    # A key that is `level` to the letter goes before the others.
+    strings = outermost_strings(bodies)
+    row, at, length = strings.row, strings.opening + 1, strings.closing - strings.opening - 1
+    maybe = np.flatnonzero(
+        (length <= _LONGEST_KEY)
+        & _BEGINS_KEY[_byte(bodies.values, at)]
+        & _FOLLOWS_KEY[_byte(bodies.values, strings.closing + 1)]
+    )
+    row, at, length = row[maybe], at[maybe], length[maybe]
     found = distinct(bodies.values, at, length)
-    is_level = np.array([w == b"level" for w in found.words])[found.ids]
-    order = np.lexsort((at, ~is_level, row))
+    # A key that is `level` to the letter goes before the others.
+    rank = np.array([_rank(w) for w in found.words] + [_NO_RANK], np.int8)[found.ids]
+    order = np.lexsort((at, rank, row))
+    order = order[rank[order] != _NO_RANK]
     row, at = row[order], at[order]
     while len(row):
         first = np.concatenate(([True], row[1:] != row[:-1]))
@@ -198,48 +202,8 @@ def _settle_nested(answer: Answer, bodies: Bodies) -> None:
         row, at = row[more], at[more]
 
 
-def _outermost_strings(values: Bytes, start: Places) -> tuple[Places, Places, Places]:
-    """(row, opening quote, closing quote) of every string at depth one, in their order."""
-    marks = np.flatnonzero((values == _QUOTE) | (((values & 0xDF) - np.uint8(0x5B)) <= 2))
-    marks = marks[~_is_escaped(values, marks, start)]
-    row = np.searchsorted(start, marks, side="right") - 1
-    byte = values[marks]
-    is_quote = byte == _QUOTE
-    first = np.empty(len(row), np.bool_)
-    first[:1], first[1:] = True, row[1:] != row[:-1]
-    run = np.cumsum(first) - 1
-    # Quotes before each mark in its row: odd inside of a string.
-    quotes = np.cumsum(is_quote) - is_quote
-    inside = ((quotes - quotes[first][run]) & 1).astype(np.bool_)
-    delta = np.where(inside, 0, _DEPTH[byte])
-    depth = np.cumsum(delta)
-    depth -= (depth - delta)[first][run]
-    opens = np.flatnonzero(is_quote & ~inside & (depth == 1))
-    places = np.flatnonzero(is_quote)
-    after = np.searchsorted(places, opens, side="right")
-    opens, after = opens[after < len(places)], after[after < len(places)]
-    close = places[after]
-    same = row[opens] == row[close]
-    return row[opens[same]], marks[opens[same]], marks[close[same]]
-
-
-def _is_escaped(values: Bytes, places: Places, start: Places) -> Flags:
-    """Whether an odd number of backslashes stands right before each place, in its own row.
-
-    No row begins with a backslash, so a run of them lies within one.
-    """
-    escaped = np.zeros(len(places), np.bool_)
-    backslashes = np.flatnonzero(values == _BACKSLASH)
-    if not len(backslashes):
-        return escaped
-    is_last = np.concatenate((backslashes[1:] != backslashes[:-1] + 1, [True]))
-    last = np.flatnonzero(is_last)
-    hidden = backslashes[last[np.diff(last, prepend=-1) % 2 == 1]] + 1
-    hidden = hidden[~np.isin(hidden, start, assume_unique=True)]
-    if len(hidden):
-        at = np.minimum(np.searchsorted(hidden, places), len(hidden) - 1)
-        escaped = hidden[at] == places
-    return escaped
+def _rank(key: bytes) -> int:
+    return 0 if key == b"level" else 1 if _kind(key) != _NO_KEY else _NO_RANK
 
 
 def _numpy(array: object) -> Places:

@@ -1,8 +1,8 @@
 """Severity words in the heads of plain lines, by `grammar.LEADING`.
 
 RE2 answers quickly whether a line matches, and slowly where a group of it did. So the word's place
-is asked of few lines only: those of known layouts are told by comparison (`layouts.py`), and of
-the others those that do not match go first.
+is asked of few lines only: those of known layouts are told by comparison (`layouts.py`), of the
+others those that do not match go first, and most of the rest is found by a search (`search.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kelp.agent.parse.bodies import Bodies, flags
 from kelp.agent.parse.extract import settle_by_pattern
 from kelp.agent.parse.head_word import GROUPS, find_word
 from kelp.agent.parse.layouts import Layouts
+from kelp.agent.parse.search import settle_by_search
 from kelp.agent.parse.words import Answer, distinct
 from kelp.base.gather import Places
 
@@ -35,6 +36,8 @@ def settle_leading(answer: Answer, bodies: Bodies) -> None:
         matching = flags(pc.match_substring_regex(bodies.array, grammar.LEADING))
         bodies = bodies.some(np.flatnonzero(matching))
         left = _by_layouts(answer, bodies)
+    if len(left) > _FEW:
+        left = left[~settle_by_search(answer, bodies.some(left))]
     if len(left) > _FEW:
         settle_by_pattern(answer, bodies.some(left), grammar.LEADING, GROUPS, meaning.word)
     elif len(left):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kelp.agent.parse.grammar import WEAK
+from kelp.agent.parse.grammar import KEYS, WEAK
 from kelp.model.severity import DEBUG, ERROR, FATAL, INFO, NUMBER_OF_WORD, TRACE, WARN
 
 Lookup = Callable[[bytes], int]
@@ -31,6 +31,11 @@ _MONOLOG = {
 def word(text: bytes) -> int:
     """A severity word in any case; 0 where it is none."""
     return NUMBER_OF_WORD.get(text.decode("latin-1").lower(), 0)
+
+
+def is_key(text: bytes) -> bool:
+    """Whether a text is one of the keys of a severity."""
+    return text.decode("latin-1").lower() in KEYS
 
 
 def word_of(text: bytes) -> bytes:
