@@ -13,6 +13,7 @@ import click
 from kelp.base.clock import SystemClock
 from kelp.cli.client import Client, Connection, Params
 from kelp.cli.options import client_options
+from kelp.cli.query_explain import explain_lines
 from kelp.cli.query_print import default_lines, json_lines, raw_lines
 from kelp.cli.terminal import harmless
 from kelp.cli.times import duration_ns, moment_ns
@@ -33,9 +34,17 @@ DEFAULT_SINCE = "1h"
 @click.option("-o", "--output", type=click.Choice(["default", "raw", "json", "jsonl"]),
               default="default", show_default=True, help="json: the server's answer.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no note of the limit.")
+@click.option("--explain", is_flag=True,
+              help="Show the plan, the SQL and what it would read; run nothing.")  # fmt: skip
 @client_options
 def command(
-    connection: Connection, query: str, instant: bool, output: str, quiet: bool, **ranging: Any
+    connection: Connection,
+    query: str,
+    instant: bool,
+    output: str,
+    quiet: bool,
+    explain: bool,
+    **ranging: Any,
 ) -> None:
     """Run a LogQL QUERY over the last hour, or as the flags say.
 
@@ -48,6 +57,9 @@ def command(
     """
     now_ns = SystemClock().now_ns()
     path, params = request(query, now_ns, instant=instant, **ranging)
+    if explain:
+        _explain(Client(connection).get(path, {**params, "explain": "true"}), output)
+        return
     answer = Client(connection).get(path, params)
     data = answer["data"]
     if output == "json":
@@ -59,6 +71,13 @@ def command(
         _print(raw_lines(data) if output == "raw" else json_lines(data))
     if not quiet:
         _notes(answer, ranging["limit"])
+
+
+def _explain(answer: dict[str, Any], output: str) -> None:
+    if output in ("json", "jsonl"):
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        _print(explain_lines(answer))
 
 
 def request(  # noqa: PLR0913 - one argument for each flag
