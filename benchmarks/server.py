@@ -7,7 +7,6 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import httpx2
 
 from kelp.wire.segment import read_header
 from process import Process, wait_for
+from queries import Query
 from table import Row
 
 SECOND = 10**9
@@ -65,42 +65,6 @@ class Client:
             return self._http.get("/ready").status_code == 200
         except httpx2.TransportError:
             return False
-
-
-@dataclass(frozen=True)
-class Query:
-    """One row of the query table: a range or instant query with its target."""
-
-    name: str
-    target_ms: float
-    query: str
-    instant: bool = False
-    limit: int = 100
-    step: str = "60"
-
-
-def design_queries(needle: str) -> list[Query]:
-    """The query table of the design."""
-    everything = '{namespace=~".+"}'
-    found = f'|= "{needle}"'
-    by_level = 'sum by (level) (count_over_time({pod=~"web.*"} | json | level="error" [1m]))'
-    return [
-        Query("count lines with one 32-hex id", 50, count(f"{everything} {found}"), instant=True),
-        Query("count lines with `permission denied`", 150,
-              count(f'{everything} |= "permission denied"'), instant=True),
-        Query("count lines matching `latency=8[0-9][0-9]ms`", 200,
-              count(f'{everything} |~ "latency=8[0-9][0-9]ms"'), instant=True),
-        Query("count a minute over all", 30, f"sum(count_over_time({everything}[1m]))"),
-        Query("newest 100 with `retry`", 50, f'{everything} |= "retry"'),
-        Query("newest 100 of a namespace", 30, '{namespace="payments"}'),
-        Query("newest 100 of all", 30, everything),
-        Query("json, level=error, sum by level, pods web.*", 100, by_level),
-    ]  # fmt: skip
-
-
-def count(selection: str) -> str:
-    """How many lines of the whole corpus a log query selects; its 2,500 s lie within 42 minutes."""
-    return f"sum(count_over_time({selection} [42m]))"
 
 
 def some_needle(corpus: Path) -> str:
