@@ -205,3 +205,33 @@ def test_explain_shows_the_plan_and_does_not_run_it(api: Api) -> None:
     assert found["plan"]["operation"] == "count_over_time"
     wrong = api.get("/kelp/v1/explain", query="{")
     assert (wrong.status_code, "parse error" in wrong.json()["error"]["message"]) == (400, True)
+
+
+def test_explain_is_a_parameter_of_queries_too(api: Api) -> None:
+    for path in (QUERY, RANGE):
+        found = api.get(path, query='count_over_time({app="a"}[1m])', explain="true").json()
+        assert {"plan", "sql", "estimate"} <= set(found)
+
+
+def test_a_request_can_ask_for_less_than_the_servers_budget(api: Api) -> None:
+    at = now_ns()
+    api.push({"app": "a"}, *([at + n, str(n)] for n in range(1000)))
+    query = 'count_over_time({app="a"}[1h])'
+    refused = api.get(QUERY, query=query, max_scanned_rows="10")
+    assert (refused.status_code, "max_scanned_rows" in refused.text) == (422, True)
+    for name in ("timeout", "max_memory_bytes", "max_scanned_rows", "max_scanned_bytes"):
+        assert api.get(QUERY, query=query, **{name: "1000000000"}).status_code == 200
+        assert api.get(QUERY, query=query, **{name: "0"}).status_code == 400
+
+
+def test_an_interval_thins_entries_out(api: Api) -> None:
+    at = now_ns()
+    api.push({"app": "a"}, *([at + n * SECOND, str(n)] for n in range(10)))
+
+    def found(**params: str) -> list[str]:
+        result = api.data(RANGE, query='{app="a"}', interval="3s", **params)["result"]
+        return [v[1] for s in result for v in s["values"]]
+
+    assert found(direction="forward") == ["0", "3", "6", "9"]
+    assert found() == ["9", "6", "3", "0"]
+    assert found(limit="2") == ["9", "6"]

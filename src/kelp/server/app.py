@@ -35,6 +35,7 @@ from kelp.server.http.body import BodyBudget
 from kelp.server.http.dispatch import RequestMetrics, routes, unrouted
 from kelp.server.http.endpoint import Call, Endpoint
 from kelp.server.ports import EngineError, Scope
+from kelp.server.query.budget import Budget
 from kelp.server.query.derived import SERVICE_SOURCES
 from kelp.server.query.service import QueryService
 from kelp.server.query.tailing import TailCursor
@@ -49,6 +50,7 @@ from kelp.server.serve.explain import Explain
 from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
 from kelp.server.serve.loki import Loki
+from kelp.server.serve.loki_query import LokiQuery
 from kelp.server.serve.openapi import openapi_endpoint
 from kelp.server.serve.process import Operations, Process
 from kelp.server.serve.queries import Queries, Sql
@@ -94,13 +96,14 @@ class Surface:
     def __init__(self, parts: Parts) -> None:
         self._opened = ExitStack()
         registry = parts.registry
-        turns = Turns(parts.settings.query.max_concurrent, TurnMetrics(registry))
-        self._opened.callback(turns.close)
-        asker = Asker(turns, parts.cancel)
+        self._turns = Turns(parts.settings.query.max_concurrent, TurnMetrics(registry))
+        self._opened.callback(self._turns.close)
+        asker = Asker(self._turns, parts.cancel)
         max_bytes = parts.settings.server.max_request_bytes
         bodies = BodyBudget(_BODIES * max_bytes)
         self._followers = Followers(registry)
         self._loki = Loki(parts.queries, asker, scope_of, parts.clock)
+        self._queries = LokiQuery(parts.queries, asker, scope_of, parts.clock, Budget)
         self._tail = Tail(parts.queries, asker, parts.clock, parts.cursor_at, self._followers)
         self._logs = Logs(
             parts.queries, asker, scope_of, parts.clock, parts.cursor_at, self._followers
@@ -132,6 +135,7 @@ class Surface:
         """From now on these answer; for settings that were read again."""
         for routes_that_ask in (
             self._loki,
+            self._queries,
             self._tail,
             self._logs,
             self._explain,
@@ -139,9 +143,10 @@ class Surface:
         ):
             routes_that_ask.queries = queries
 
-    def stop_following(self) -> None:
-        """Let all who follow end; from the event loop."""
+    def stop_asking(self) -> None:
+        """Let all who follow end, and stop the queries that run; from the event loop."""
         self._followers.stopping.set()
+        self._turns.stop()
 
     def close(self) -> None:
         """Let the threads go."""
@@ -153,6 +158,7 @@ class Surface:
             self._logs.endpoint(),
             self._sql.endpoint(),
             self._explain.endpoint(),
+            *self._queries.endpoints(),
             *self._loki.endpoints(),
             self._tail.endpoint(),
             *self._drilldown.endpoints(),

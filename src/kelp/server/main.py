@@ -198,7 +198,7 @@ class _Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those go who would stay for ever."""
-        self._surface.stop_following()
+        self._surface.stop_asking()
         await super().shutdown(sockets)
 
     @contextmanager

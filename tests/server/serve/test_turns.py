@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kelp.server.http.refusal import RefusalError
+from kelp.server.ports import BudgetError
 from kelp.server.serve.turns import TurnMetrics, Turns
 
 
@@ -98,3 +99,28 @@ def test_too_many_and_too_long_are_told_to_come_back() -> None:
         return statuses
 
     assert asyncio.run(scenario()) == [429, 429]
+
+
+def test_a_stop_stops_what_runs_and_turns_away_what_comes() -> None:
+    async def scenario() -> list[int]:
+        mine = turns(1)
+        started, stopped = threading.Event(), threading.Event()
+
+        def work() -> None:
+            started.set()
+            assert stopped.wait(10)
+            raise BudgetError("query stopped: it was cancelled")
+
+        running = asyncio.create_task(mine.run(work, stopped.set))
+        await asyncio.to_thread(started.wait, 10)
+        mine.stop()
+        statuses = []
+        for waiting in (running, mine.run(nothing, nothing)):
+            with pytest.raises(RefusalError) as refused:
+                await waiting
+            statuses.append(refused.value.status)
+        mine.close()
+        assert stopped.is_set()
+        return statuses
+
+    assert asyncio.run(scenario()) == [503, 503]

@@ -1,4 +1,4 @@
-"""Loki's read routes: queries, labels, series, statistics of the index, formatting."""
+"""Loki's routes about what there is: labels, series, statistics of the index; and formatting."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from starlette.responses import Response
 from kelp import __version__
 from kelp.base.clock import Clock
 from kelp.server.http.endpoint import Call, Endpoint, Parameter
-from kelp.server.http.kinds import DURATION, TIME, at_least, one_of
+from kelp.server.http.kinds import at_least, one_of
 from kelp.server.ports import Scope
 from kelp.server.serve.askers import Asker
-from kelp.server.serve.loki_json import encode_answer, encode_data, wants_categories
+from kelp.server.serve.loki_json import encode_data
 from kelp.server.serve.queries import Queries
 from kelp.server.serve.ranges import (
     INDEX_REACH_NS,
-    QUERY_REACH_NS,
     RANGE,
-    STEP,
     range_of,
-    step_of,
 )
 
 ScopeOf = Callable[[Call], Scope]
@@ -38,11 +35,6 @@ DIRECTION = Parameter(
     one_of("forward", "backward"),
     default="backward",
 )
-FLAGS = Parameter(
-    "X-Loki-Response-Encoding-Flags",
-    "categorize-labels: values have a third part with structured metadata and parsed labels.",
-    where="header",
-)
 SELECTOR = Parameter("query", "A selector that narrows the streams.", default="")
 
 _GET_POST = ("GET", "POST")
@@ -57,49 +49,6 @@ class Loki:
         self._asker = asker
         self._scope_of = scope_of
         self._clock = clock
-
-    async def query(self, call: Call) -> Response:
-        """`query`."""
-        a, scope = call.arguments, self._scope_of(call)
-        time_ns = self._clock.now_ns() if a["time"] is None else a["time"]
-        answer = await self._asker.ask(
-            call.request,
-            lambda query_id: encode_answer(
-                self.queries.instant(
-                    a["query"],
-                    scope,
-                    time_ns=time_ns,
-                    limit=a["limit"],
-                    direction=a["direction"],
-                    query_id=query_id,
-                ),
-                categorize=wants_categories(a[FLAGS.name]),
-            ),
-        )
-        return Response(answer, media_type=JSON)
-
-    async def query_range(self, call: Call) -> Response:
-        """`query_range`."""
-        a, scope = call.arguments, self._scope_of(call)
-        asked = range_of(a, self._clock.now_ns(), QUERY_REACH_NS)
-        step_ns = step_of(a, asked)
-        answer = await self._asker.ask(
-            call.request,
-            lambda query_id: encode_answer(
-                self.queries.range(
-                    a["query"],
-                    scope,
-                    start_ns=asked.start_ns,
-                    end_ns=asked.end_ns,
-                    step_ns=step_ns,
-                    limit=a["limit"],
-                    direction=a["direction"],
-                    query_id=query_id,
-                ),
-                categorize=wants_categories(a[FLAGS.name]),
-            ),
-        )
-        return Response(answer, media_type=JSON)
 
     async def labels(self, call: Call) -> Response:
         """`labels`."""
@@ -181,24 +130,6 @@ class Loki:
         base = "/loki/api/v1"
         return [
             Endpoint(
-                f"{base}/query",
-                _GET_POST,
-                "query",
-                "The value of a query at one time.",
-                self.query,
-                (QUERY, Parameter("time", "When; default: now.", TIME), LIMIT, DIRECTION, FLAGS),
-                statuses=_ASKING,
-            ),
-            Endpoint(
-                f"{base}/query_range",
-                _GET_POST,
-                "queryRange",
-                "The values of a query at steps of a time range, or the entries of a log query.",
-                self.query_range,
-                (QUERY, *RANGE, STEP, _INTERVAL, LIMIT, DIRECTION, FLAGS),
-                statuses=_ASKING,
-            ),
-            Endpoint(
                 f"{base}/labels",
                 _GET_POST,
                 "labels",
@@ -255,10 +186,6 @@ class Loki:
             ),
         ]
 
-
-_INTERVAL = Parameter(
-    "interval", "Log queries: one entry of a stream in so long a time at the most.", DURATION
-)
 
 # What Grafana asks for to learn what it may send: the API of this Loki is what Kelp speaks.
 LOKI_VERSION = "3.5.0"

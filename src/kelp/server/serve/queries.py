@@ -23,8 +23,16 @@ Record: TypeAlias = tuple[dict[str, str], Entry]
 class Queries(Protocol):
     """LogQL, answered."""
 
-    def instant(
-        self, query: str, scope: Scope, *, time_ns: int, limit: int, direction: str, query_id: str
+    def instant(  # noqa: PLR0913 - a question has that many parts; all are named
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        time_ns: int,
+        limit: int,
+        direction: str,
+        budget: Any = None,
+        query_id: str,
     ) -> Answer:
         """The query's value at one time."""
 
@@ -38,6 +46,7 @@ class Queries(Protocol):
         step_ns: int,
         limit: int,
         direction: str,
+        budget: Any = None,
         query_id: str,
     ) -> Answer:
         """Its values at steps, or the entries of a log query."""

@@ -27,8 +27,9 @@ from kelp.server.ports import Scope
 from kelp.server.result import Entry, StreamEntries, Streams
 from kelp.server.serve.askers import Asker
 from kelp.server.serve.follow import LOOK_EVERY_S, Follower, Followers, pause
-from kelp.server.serve.loki import DEFAULT_LIMIT, FLAGS, QUERY
+from kelp.server.serve.loki import DEFAULT_LIMIT, QUERY
 from kelp.server.serve.loki_json import CATEGORIZE, streams, wants_categories
+from kelp.server.serve.loki_query import FLAGS
 from kelp.server.serve.queries import Queries, Record
 from kelp.server.serve.seam import Seam
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from kelp.server.http.refusal import busy
+from kelp.server.http.refusal import RefusalError, busy
 
 T = TypeVar("T")
 
@@ -61,7 +61,8 @@ class Turns:
         self._wait_s = wait_s
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(at_once, "kelp-query")
-        self._running: set[Future[Any]] = set()
+        self._running: dict[Future[Any], Callable[[], None]] = {}
+        self._stopping = False
         self._cancelling = ThreadPoolExecutor(2, "kelp-cancel")
 
     async def run(self, work: Callable[[], T], cancel: Callable[[], None]) -> T:
@@ -70,16 +71,30 @@ class Turns:
         Raises what `work` raises, and RefusalError (429) where the queue is too long.
         """
         async with self._turn():
-            future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            running = self._threads.submit(work)
+            self._running[running] = cancel
+            running.add_done_callback(lambda ended: self._running.pop(ended, None))
+            future = asyncio.wrap_future(running)
             # Also where we are cancelled a second time, and nobody looks at it any more.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             try:
                 return await asyncio.shield(future)
+            except Exception:
+                # What was stopped by `stop` fails as if it had cost too much; it did not.
+                if self._stopping:
+                    raise _stopping() from None
+                raise
             except asyncio.CancelledError:
                 self._metrics.cancelled.inc()
                 # The place stays taken as long as the thread does; others wait no worse for it.
                 await self._stop(future, cancel)
                 raise
+
+    def stop(self) -> None:
+        """Stop what runs, and turn away what comes; from the event loop."""
+        self._stopping = True
+        for cancel in list(self._running.values()):
+            self._cancelling.submit(cancel)
 
     def close(self) -> None:
         """Let the threads go. Queries that were cancelled get a moment to end: the engine that
@@ -93,12 +108,16 @@ class Turns:
         await self._place()
         self._metrics.running.inc()
         try:
+            if self._stopping:
+                raise _stopping()
             yield
         finally:
             self._metrics.running.dec()
             self._places.release()
 
     async def _place(self) -> None:
+        if self._stopping:
+            raise _stopping()
         if self._places.locked() and self._waiting >= self._max_waiting:
             self._metrics.turned_away.labels("queue").inc()
             raise busy(f"{self._waiting} queries wait already, as many as may", 1.0)
@@ -123,3 +142,7 @@ class Turns:
             await asyncio.wait([future], timeout=_CANCEL_EVERY_S)
         with contextlib.suppress(Exception):  # nobody is left to tell
             future.result()
+
+
+def _stopping() -> RefusalError:
+    return RefusalError(503, "the server is stopping", hint="ask again in a moment")
