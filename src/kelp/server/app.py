@@ -46,7 +46,6 @@ from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.reception import Reception
 from kelp.server.serve.askers import Asker
 from kelp.server.serve.drilldown import Drilldown
-from kelp.server.serve.explain import Explain
 from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
 from kelp.server.serve.loki import Loki
@@ -116,7 +115,6 @@ class Surface:
             parts.operations.settings,
             SERVICE_SOURCES,
         )
-        self._explain = Explain(parts.queries, asker, scope_of, parts.clock)
         self._sql = SqlRoute(parts.sql, asker, scope_of)
         self._segments = Segments(
             parts.inbox, Reception(bodies, max_bytes, self._threads(_RECEIVERS, "kelp-receive"))
@@ -138,7 +136,6 @@ class Surface:
             self._queries,
             self._tail,
             self._logs,
-            self._explain,
             self._drilldown,
         ):
             routes_that_ask.queries = queries
@@ -157,7 +154,6 @@ class Surface:
             self._segments.endpoint(),
             self._logs.endpoint(),
             self._sql.endpoint(),
-            self._explain.endpoint(),
             *self._queries.endpoints(),
             *self._loki.endpoints(),
             self._tail.endpoint(),

@@ -96,6 +96,16 @@ class LokiQuery:
 
         return Response(await self._asker.ask(call.request, work), media_type=JSON)
 
+    async def explain(self, call: Call) -> Response:
+        """`/kelp/v1/explain`."""
+        a, scope = call.arguments, self._scope_of(call)
+        asked = range_of(a, self._clock.now_ns(), QUERY_REACH_NS)
+        step_ns = step_of(a, asked)
+        found = await self._asker.ask(
+            call.request, lambda query_id: self._explained(a, scope, asked, step_ns, query_id)
+        )
+        return Response(found, media_type=JSON)
+
     def _explained(
         self, a: Mapping[str, Any], scope: Scope, asked: Range, step_ns: int, query_id: str
     ) -> bytes:
@@ -166,6 +176,15 @@ class LokiQuery:
                 "The values of a query at steps of a time range, or the entries of a log query.",
                 self.query_range,
                 (QUERY, *RANGE, STEP, _INTERVAL, LIMIT, DIRECTION, FLAGS, *_OURS),
+                statuses=statuses,
+            ),
+            Endpoint(
+                "/kelp/v1/explain",
+                ("GET", "POST"),
+                "explain",
+                "What a query would do, without running it: plan, SQL, estimated rows and bytes.",
+                self.explain,
+                (QUERY, *RANGE, STEP, LIMIT, DIRECTION),
                 statuses=statuses,
             ),
         ]
