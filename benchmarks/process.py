@@ -20,6 +20,8 @@ class Process:
     def __init__(self, *args: str, log: Path) -> None:
         self._log = log.open("ab")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KELP_")}
+        # What the machine itself logs is no part of what is measured.
+        environment |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "kelp", *args],
             stdout=self._log,

@@ -1,11 +1,17 @@
 """What holds for all tests.
 
 The machine that runs them may be busy with other things: how long an example takes says nothing.
+What the machine itself logs is none of an agent's that a test starts, unless the test says so.
 """
 
 from __future__ import annotations
+
+import os
 
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("kelp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kelp")
+
+for source in ("JOURNAL", "KMSG"):
+    os.environ.setdefault(f"KELP_AGENT_{source}_ENABLED", "false")

@@ -25,6 +25,7 @@ from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.reload import compare, with_live_keys
 from kelp.agent.segmenter import Segmenter
 from kelp.agent.ship import Client, Shipper
+from kelp.agent.sources import node_sources
 from kelp.agent.spool import Disk, Spool, SpoolError, Vault
 from kelp.base.backoff import Backoff
 from kelp.base.clock import Clock, SystemClock
@@ -187,6 +188,8 @@ class Agent:
         finally:
             parts.shipper.stop(_STOP_SHIPPING_S)
             parts.collector.close()
+            for source in parts.others:
+                source.collector.close()
         _log.info("agent stopped", extra={"waiting_segments": spool.waiting})
 
     def _loop(self, parts: _Parts) -> None:
@@ -230,11 +233,12 @@ class _Parts:
         self._clock = clock
         self.client = self._client(settings)
         self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
+        self.others = node_sources(agent, clock, spool.checkpoints, self.collector.metrics)
         assembler = CriAssembler(
             agent.max_record_bytes, agent.partial_timeout_s, spool.checkpoints("assemble")
         )
         self.pipeline = Pipeline(
-            Stages(self.collector, assembler, detect_severity, Enricher().log_batch),
+            Stages(self.collector, assembler, detect_severity, Enricher().log_batch, self.others),
             spool,
             Segmenter(spool.agent_id, agent.node),
             Pace(agent.spool.segment_bytes, agent.spool.flush_interval_s, agent.poll_interval_s),

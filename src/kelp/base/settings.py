@@ -159,6 +159,41 @@ class Ship(Section):
     """Retries double from 0.1 s up to this, each with full jitter; Retry-After goes before."""
 
 
+def default_units() -> list[str]:
+    """["kubelet", "containerd", "crio", "docker"]"""
+    return ["kubelet", "containerd", "crio", "docker"]
+
+
+class Journal(Section):
+    """What the node's units write to journald, read by journalctl."""
+
+    enabled: bool = True
+    """Where there is no journalctl the source is off by itself."""
+    units: list[str] = field(default_factory=default_units)
+    """Units by name or pattern (`kube*`); `kubelet` is `kubelet.service`. By default what
+    Kubernetes runs on; `["*"]` takes all. A pattern makes journalctl read the whole journal."""
+    kernel: bool = False
+    """Take the kernel's lines out of the journal. Off, for `agent.kmsg` reads them at their source;
+    on where the agent may not read /dev/kmsg."""
+    start: Literal["boot", "all", "now"] = "boot"
+    """Where the first start begins; later ones go on where the last one was. A node's journal can
+    be years old, and what is asked of is mostly this boot."""
+    command: str = "journalctl"
+    """Name or path of journalctl: it must be able to read what the node's journald writes."""
+    directory: str = ""
+    """Folder of the journal's files; empty: journalctl's own choice. In a container the node's
+    /var/log/journal, mounted."""
+
+
+class Kmsg(Section):
+    """The kernel's own log, /dev/kmsg."""
+
+    enabled: bool = True
+    """Where the agent may not read it (it takes root or CAP_SYSLOG) the source is off by itself."""
+    path: str = "/dev/kmsg"
+    """The device."""
+
+
 class Agent(Section):
     """`kelp agent`: collects on a node."""
 
@@ -187,6 +222,8 @@ class Agent(Section):
     """A longer record is cut here, marked with its missing bytes, and counted."""
     partial_timeout_s: Seconds = 60.0
     """A record whose last fragment does not come is given out as it is after this."""
+    journal: Journal = field(default_factory=Journal)
+    kmsg: Kmsg = field(default_factory=Kmsg)
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""

@@ -196,6 +196,8 @@ def _told(config: Config, demo_reason: str, stack: ExitStack) -> dict[str, str]:
         folder = Path(tempfile.mkdtemp(prefix="kelp-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         told["KELP_AGENT_PODS_DIR"] = str(folder / "pods")
+        # What this machine itself writes is no part of the simulated node.
+        told |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
         if origins["data_dir"] == "default":
             told["KELP_DATA_DIR"] = str(folder / "data")
         if origins["agent.node"] == "default":

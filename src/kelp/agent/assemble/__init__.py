@@ -6,5 +6,6 @@ as it came. Severity, fields and names are the business of later stages.
 """
 
 from kelp.agent.assemble.assembler import CriAssembler
+from kelp.agent.assemble.entries import JournalAssembler, KernelAssembler
 
-__all__ = ["CriAssembler"]
+__all__ = ["CriAssembler", "JournalAssembler", "KernelAssembler"]

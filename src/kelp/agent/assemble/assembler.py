@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kelp.agent.assemble import metrics
+from kelp.agent.assemble.counting import counted
 from kelp.agent.assemble.cri import parse_heads
 from kelp.agent.assemble.draft import DOCKER, Draft
 from kelp.agent.assemble.foreign import ATTR_TIMESTAMP_TEXT, Foreign, read_foreign
@@ -133,7 +134,7 @@ def _lines(draft: Draft, raw: RawBatch) -> Lines:
     marks = {int(np.searchsorted(rows, r)): m for r, m in draft.marks.items() if m}
     for row in invalid_rows(body):
         marks.setdefault(row, {})[ATTR_INVALID_UTF8] = "true"
-    return _counted(
+    return counted(
         Lines(
             instances=raw.instances,
             instance=draft.spans.piece[rows].astype(np.int32),
@@ -147,14 +148,6 @@ def _lines(draft: Draft, raw: RawBatch) -> Lines:
     )
 
 
-def _counted(lines: Lines) -> Lines:
-    cut_bytes = [int(m[ATTR_TRUNCATED]) for m in lines.marks.values() if ATTR_TRUNCATED in m]
-    metrics.TRUNCATED.inc(len(cut_bytes))
-    metrics.TRUNCATED_BYTES.inc(sum(cut_bytes))
-    metrics.INVALID_UTF8.inc(sum(ATTR_INVALID_UTF8 in m for m in lines.marks.values()))
-    return lines
-
-
 def _unfinished(records: Iterable[Pending], observed_ns: int) -> Lines:
     """Records as far as they came."""
     records = list(records)
@@ -163,7 +156,7 @@ def _unfinished(records: Iterable[Pending], observed_ns: int) -> Lines:
     marks = {i: m | {ATTR_PARTIAL: "true"} for i, (_, m) in enumerate(finished)}
     for row in invalid_rows(body):
         marks[row][ATTR_INVALID_UTF8] = "true"
-    return _counted(
+    return counted(
         Lines(
             instances=[p.instance for p in records],
             instance=np.arange(len(records), dtype=np.int32),

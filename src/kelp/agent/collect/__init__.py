@@ -5,5 +5,7 @@ stands in a line but the time in front of it, which it needs to say when bytes w
 """
 
 from kelp.agent.collect.collector import PodLogCollector
+from kelp.agent.collect.journal import JournalCollector
+from kelp.agent.collect.kmsg import KmsgCollector
 
-__all__ = ["PodLogCollector"]
+__all__ = ["JournalCollector", "KmsgCollector", "PodLogCollector"]

@@ -65,7 +65,7 @@ class PodLogCollector:
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._metrics = CollectMetrics(registry or CollectorRegistry())
+        self.metrics = self._metrics = CollectMetrics(registry or CollectorRegistry())
         self._watcher: Watcher[Token] = Watcher(self._metrics, enabled=settings.inotify)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._descriptors = Descriptors(settings.max_open_files)

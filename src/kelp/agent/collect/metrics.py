@@ -39,6 +39,16 @@ class CollectMetrics:
         self.open_failures = counter("open_failures", "Log files that could not be opened")
         self.bad_checkpoints = counter("bad_checkpoints", "Checkpoints that could not be read")
         self.scans = counter("scans", "Scans of the whole pods folder")
+        self.source_up = Gauge(
+            "kelp_agent_source_up", "1 while a source is read", ["source"], registry=registry
+        )
+        self.source_records = counter("source_records", "Records read of a source", "source")
+        self.source_lost_records = counter(
+            "source_lost_records", "Records gone before they were read", "source"
+        )
+        self.source_failures = counter(
+            "source_failures", "Why a source could not be read", "source", "reason"
+        )
         self.files_open = Gauge(
             "kelp_agent_files_open", "Log files with an open descriptor", registry=registry
         )
