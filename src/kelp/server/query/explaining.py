@@ -122,6 +122,6 @@ def _pipeline(query: ast.LogQuery, context: Context) -> dict[str, Any]:
     before = prefilter(query.stages, context.dialect)
     return {
         "selector": to_text(ast.LogQuery(query.matchers)),
-        "in_sql": before.conditions,
+        "in_sql": [*before.conditions, *before.read],
         "row_by_row": [stage_text(s) for s in before.rest],
     }

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 
 from kelp.server.ports import Dialect
 from kelp.server.query.logql import expressions as ast
+from kelp.server.query.pipeline.compile import filter_labels
 from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, EXTRACTED
 from kelp.server.query.records import VIRTUAL
+from kelp.server.query.sql.fields import fields_of
+from kelp.server.query.sql.filters import filter_condition
 from kelp.server.query.sql.lines import LineConditions
 from kelp.server.query.sql.text import all_of, any_of, string, to_bytes
 
@@ -24,16 +27,25 @@ _REWRITES_LABELS = (ast.LabelFormat, ast.Unpack, ast.LineFormat, ast.Decolorize)
 
 @dataclass(frozen=True, slots=True)
 class Prefilter:
-    """`conditions` are SQL over `records`; `rest` are the stages that rows still have to pass."""
+    """`conditions` are SQL over `records`; `rest` are the stages that rows still have to pass.
+
+    `read` are conditions, too, for which the engine has to parse lines: they spare Python more
+    than they cost, but nobody who asks the engine to parse in any case.
+    """
 
     conditions: list[str]
     rest: tuple[ast.Stage, ...]
-    exact_lines: list[str] = field(default_factory=list)  # those conditions that lose no stage
+    read: list[str] = field(default_factory=list)
+
+    @property
+    def plain_sql(self) -> str:
+        """The conditions that look at bytes alone."""
+        return all_of(self.conditions)
 
     @property
     def sql(self) -> str:
-        """All conditions together."""
-        return all_of(self.conditions)
+        """All conditions."""
+        return all_of([*self.conditions, *self.read])
 
 
 def prefilter(
@@ -42,6 +54,8 @@ def prefilter(
     """Split a pipeline; `stream_labels` are those of the streams that were found."""
     lines = LineConditions(dialect)
     conditions: list[str] = []
+    read: list[str] = []
+    parsed = _ParsedFilters(stream_labels)
     rest: list[ast.Stage] = []
     line_is_body = labels_from_line = True
     for stage in stages:
@@ -52,10 +66,51 @@ def prefilter(
                 continue
         elif isinstance(stage, ast.LabelFilter) and labels_from_line:
             conditions.append(_necessary(stage.filter, dialect, stream_labels))
+            read.append(parsed.condition(stage.filter))
         rest.append(stage)
+        parsed.see(stage)
         line_is_body = line_is_body and not isinstance(stage, _REWRITES_LINE)
         labels_from_line = labels_from_line and not isinstance(stage, _REWRITES_LABELS)
-    return Prefilter([c for c in conditions if c != "1"], tuple(rest))
+    plain = [c for c in conditions if c != "1"]
+    return Prefilter(plain, tuple(rest), [c for c in read if c != "1"])
+
+
+class _ParsedFilters:
+    """Filters behind the one parser of a pipeline: SQL reads the label, or leaves the line be."""
+
+    def __init__(self, stream_labels: Sequence[dict[str, str]]) -> None:
+        self._stream_labels = stream_labels
+        self._parser: ast.Stage | None = None
+        self._clear = True
+
+    def see(self, stage: ast.Stage) -> None:
+        """A stage has been passed; anything else than filters behind the parser ends it."""
+        if isinstance(stage, ast.LineFilter | ast.LabelFilter):
+            return
+        self._clear = self._clear and self._parser is None
+        self._parser = stage
+
+    def condition(self, node: ast.Filter) -> str:
+        """Holds wherever the filter can; `1` where SQL cannot tell."""
+        names = set(filter_labels(node)) - {ERROR}
+        if self._parser is None or not self._clear or not names or not self._from_line(names):
+            return "1"
+        if isinstance(node, ast.Matcher) and node.op == "=" and node.value:
+            return "1"  # the text itself is looked for already, and drops lines for less
+        fields = fields_of(self._parser, names)
+        found = filter_condition(node, fields.of, fields.error) if fields else None
+        if fields is None or found is None:
+            return "1"
+        sound = all_of([fields.sound, found.sound, "empty(attributes)"])
+        return any_of([found.sql, f"NOT ({sound})"])
+
+    def _from_line(self, names: set[str]) -> bool:
+        return not any(
+            name.endswith(EXTRACTED)
+            or name in (ERROR_DETAILS, *VIRTUAL)
+            or any(name in labels for labels in self._stream_labels)
+            for name in names
+        )
 
 
 def _necessary(node: ast.Filter, dialect: Dialect, stream_labels: Sequence[dict[str, str]]) -> str:

@@ -51,7 +51,7 @@ def _frame(
     push = push_down(node, kept, before.rest, selected)
     if push is None:
         return _rows_frame(node, windows, context, kept, selected, before)
-    good, left_over = counts.pushed_frame(node, windows, context, push, selected, before.sql)
+    good, left_over = counts.pushed_frame(node, windows, context, push, selected, before.plain_sql)
     if not left_over:
         return good
     before = Prefilter([*before.conditions, push.bad], before.rest)
