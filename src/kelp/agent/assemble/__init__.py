@@ -7,5 +7,6 @@ as it came. Severity, fields and names are the business of later stages.
 
 from kelp.agent.assemble.assembler import CriAssembler
 from kelp.agent.assemble.entries import JournalAssembler, KernelAssembler
+from kelp.agent.assemble.plain import PlainAssembler
 
-__all__ = ["CriAssembler", "JournalAssembler", "KernelAssembler"]
+__all__ = ["CriAssembler", "JournalAssembler", "KernelAssembler", "PlainAssembler"]

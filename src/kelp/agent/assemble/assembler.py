@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kelp.agent.assemble import metrics
@@ -43,12 +44,11 @@ class CriAssembler:
         """The records that end in this batch, each instance's in the order of their ends."""
         spans = split(raw)
         heads = parse_heads(spans)
-        begin = _pieces_begin(spans, raw)
-        draft = Draft.of(spans, heads, raw.positions[spans.piece] + begin.view(np.uint64))
+        draft = Draft.of(spans, heads, line_positions(spans, raw))
         _read_foreign(draft, np.flatnonzero(~heads.valid), raw.observed_ns)
         join(draft, raw, self._partials)
-        self._cut_long(draft, raw)
-        lines = _lines(draft, raw)
+        cut_long(draft, raw, self._limit)
+        lines = lines_of(draft, raw)
         evicted = self._partials.over_budget()
         metrics.PARTIAL.labels("evicted").inc(len(evicted))
         self._partials.report()
@@ -74,33 +74,31 @@ class CriAssembler:
         """
         return self._partials.changes()
 
-    def _cut_long(self, draft: Draft, raw: RawBatch) -> None:
-        """Cut whole records over the limit, and mark those that the collector has cut."""
-        cut_before = raw.cut_bytes[draft.spans.piece] if raw.cut_bytes.any() else None
-        length = draft.spans.stop - draft.body
-        long = (
-            (length > self._limit)
-            if cut_before is None
-            else ((length > self._limit) | (cut_before > 0))
-        )
-        rows = set(np.flatnonzero(long & ~draft.dropped).tolist())
-        rows |= {r for r, body in draft.own.items() if len(body) > self._limit}
-        for row in sorted(rows):
-            if ATTR_TRUNCATED in draft.marks.get(row, {}) or draft.dropped[row]:
-                continue  # joined, and cut as it was joined
-            body = draft.bytes_of(row)
-            missing = max(0, len(body) - self._limit)
-            missing += 0 if cut_before is None else int(cut_before[row])
-            if missing:
-                draft.own[row], marks = cut(body[: self._limit], missing)
-                draft.mark(row, marks)
+
+def cut_long(draft: Draft, raw: RawBatch, limit: int) -> None:
+    """Cut whole records over the limit, and mark those that the collector has cut."""
+    cut_before = raw.cut_bytes[draft.spans.piece] if raw.cut_bytes.any() else None
+    length = draft.spans.stop - draft.body
+    long = (length > limit) if cut_before is None else ((length > limit) | (cut_before > 0))
+    rows = set(np.flatnonzero(long & ~draft.dropped).tolist())
+    rows |= {r for r, body in draft.own.items() if len(body) > limit}
+    for row in sorted(rows):
+        if ATTR_TRUNCATED in draft.marks.get(row, {}) or draft.dropped[row]:
+            continue  # joined, and cut as it was joined
+        body = draft.bytes_of(row)
+        missing = max(0, len(body) - limit)
+        missing += 0 if cut_before is None else int(cut_before[row])
+        if missing:
+            draft.own[row], marks = cut(body[:limit], missing)
+            draft.mark(row, marks)
 
 
-def _pieces_begin(spans: Spans, raw: RawBatch) -> Places:
-    """How far into its piece each line begins."""
+def line_positions(spans: Spans, raw: RawBatch) -> npt.NDArray[np.uint64]:
+    """(n,) the position of each line's first byte."""
     sizes = raw.ends - raw.starts
     begin: Places = spans.start - (np.cumsum(sizes) - sizes)[spans.piece]
-    return begin
+    positions: npt.NDArray[np.uint64] = raw.positions[spans.piece] + begin.view(np.uint64)
+    return positions
 
 
 def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> None:
@@ -128,7 +126,8 @@ def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> None:
         metrics.MALFORMED.labels(name).inc(count)
 
 
-def _lines(draft: Draft, raw: RawBatch) -> Lines:
+def lines_of(draft: Draft, raw: RawBatch) -> Lines:
+    """The draft's rows that are left, as records."""
     rows = draft.kept()
     body = draft.bodies(rows)
     marks = {int(np.searchsorted(rows, r)): m for r, m in draft.marks.items() if m}
