@@ -1,5 +1,5 @@
-"""Parse: what the body of a record says of itself. So far: its severity."""
+"""Parse: what the body of a record says of itself. So far: its severity, as for pushed records."""
 
-from kelp.agent.parse.severity import detect_severity
+from kelp.base.severity import detect_severity
 
 __all__ = ["detect_severity"]

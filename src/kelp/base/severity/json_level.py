@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from kelp.agent.parse import meaning
-from kelp.agent.parse.bodies import Bodies, Flags
-from kelp.agent.parse.grammar import KEYS, NUMBER_KEYS
-from kelp.agent.parse.json_strings import outermost_strings
-from kelp.agent.parse.words import MAX_WORD, Answer, distinct, distinct_keys
 from kelp.base import swar
 from kelp.base.gather import Bytes, Places, slices, words
+from kelp.base.severity import meaning
+from kelp.base.severity.bodies import Bodies, Flags
+from kelp.base.severity.grammar import KEYS, NUMBER_KEYS
+from kelp.base.severity.json_strings import outermost_strings
+from kelp.base.severity.words import MAX_WORD, Answer, distinct, distinct_keys
 
 MAX_BLANKS = 8
 MAX_DIGITS = 4

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kelp.agent.parse.bodies import Flags
 from kelp.base import swar
 from kelp.base.gather import Bytes, Places, Words, words
+from kelp.base.severity.bodies import Flags
 
 
 def _words(example: bytes) -> Words:

@@ -11,16 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kelp.agent.parse import grammar, meaning
-from kelp.agent.parse.bodies import Bodies, flags
-from kelp.agent.parse.extract import settle_by_pattern
-from kelp.agent.parse.json_level import settle_json
-from kelp.agent.parse.leading import settle_leading
-from kelp.agent.parse.logfmt import settle_logfmt
-from kelp.agent.parse.shapes import KLOG, is_access_log
-from kelp.agent.parse.words import Answer, Distinct
 from kelp.base import swar
 from kelp.base.gather import Places, words
+from kelp.base.severity import grammar, meaning
+from kelp.base.severity.bodies import Bodies, flags
+from kelp.base.severity.extract import settle_by_pattern
+from kelp.base.severity.json_level import settle_json
+from kelp.base.severity.leading import settle_leading
+from kelp.base.severity.logfmt import settle_logfmt
+from kelp.base.severity.shapes import KLOG, is_access_log
+from kelp.base.severity.words import Answer, Distinct
 
 
 def detect_severity(body: pa.BinaryArray) -> tuple[pa.UInt8Array, pa.StringArray]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from kelp.agent.parse import detect_severity
-from tests.agent.parse.reference import severity
+from kelp.base.severity import detect_severity
+from tests.base.severity.reference import severity
 
 WITH = [
     # JSON

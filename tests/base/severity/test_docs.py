@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kelp.agent.parse.grammar import KEYS
+from kelp.base.severity.grammar import KEYS
 from kelp.model.severity import NUMBER_OF_WORD, level_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "severity.md").read_text()

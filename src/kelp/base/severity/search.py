@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from kelp.agent.parse import grammar, meaning
-from kelp.agent.parse.bodies import Bodies, Flags, flags
-from kelp.agent.parse.words import Answer, distinct, distinct_keys
 from kelp.base import swar
 from kelp.base.gather import Places, slices, words
+from kelp.base.severity import grammar, meaning
+from kelp.base.severity.bodies import Bodies, Flags, flags
+from kelp.base.severity.words import Answer, distinct, distinct_keys
 
 _EQUALS, _QUOTE = ord("="), ord('"')
 

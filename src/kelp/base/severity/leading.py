@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from kelp.agent.parse import grammar, meaning
-from kelp.agent.parse.bodies import Bodies, flags
-from kelp.agent.parse.extract import settle_by_pattern
-from kelp.agent.parse.head_word import GROUPS, find_word
-from kelp.agent.parse.layouts import Layouts
-from kelp.agent.parse.search import settle_by_search
-from kelp.agent.parse.words import Answer, distinct
 from kelp.base.gather import Places
+from kelp.base.severity import grammar, meaning
+from kelp.base.severity.bodies import Bodies, flags
+from kelp.base.severity.extract import settle_by_pattern
+from kelp.base.severity.head_word import GROUPS, find_word
+from kelp.base.severity.layouts import Layouts
+from kelp.base.severity.search import settle_by_search
+from kelp.base.severity.words import Answer, distinct
 
 _SAMPLES = 4
 # Rows that are parsed one by one: for Arrow the pattern is compiled anew each time, 0.3 ms.

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from kelp.agent.parse import meaning
-from kelp.agent.parse.bodies import Bodies, Flags
-from kelp.agent.parse.head_word import HeadWord, find_word
-from kelp.agent.parse.words import MAX_WORD, Answer, distinct_keys
 from kelp.base import swar
 from kelp.base.gather import Places, Words, words
+from kelp.base.severity import meaning
+from kelp.base.severity.bodies import Bodies, Flags
+from kelp.base.severity.head_word import HeadWord, find_word
+from kelp.base.severity.words import MAX_WORD, Answer, distinct_keys
 
 _HEAD_WORDS = 8  # a layout whose word begins behind 64 bytes is not compared
 

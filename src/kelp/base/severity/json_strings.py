@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kelp.agent.parse.bodies import Bodies
 from kelp.base.gather import Bytes, Places
+from kelp.base.severity.bodies import Bodies
 
 _QUOTE, _BACKSLASH = ord('"'), ord("\\")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import re2
 
-from kelp.agent.parse import grammar
+from kelp.base.severity import grammar
 
 GROUPS = ("caps", "any", "weak", "value")
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kelp.agent.parse.bodies import Flags
-from kelp.agent.parse.meaning import Lookup
 from kelp.base.gather import Bytes, Places, words
+from kelp.base.severity.bodies import Flags
+from kelp.base.severity.meaning import Lookup
 
 MAX_WORD = 16
 _ROUNDS = 32  # different words found by comparison; what is left after that is sorted

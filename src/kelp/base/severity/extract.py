@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from kelp.agent.parse.bodies import Bodies, Flags, flags
-from kelp.agent.parse.meaning import Lookup
-from kelp.agent.parse.words import Answer, distinct
+from kelp.base.severity.bodies import Bodies, Flags, flags
+from kelp.base.severity.meaning import Lookup
+from kelp.base.severity.words import Answer, distinct
 
 
 def settle_by_pattern(

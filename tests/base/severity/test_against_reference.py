@@ -10,9 +10,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kelp.agent.parse import detect_severity, leading
+from kelp.base.severity import detect_severity, leading
 from kelp.model.severity import NUMBER_OF_WORD
-from tests.agent.parse.reference import KEYS, NUMBER_KEYS, severity
+from tests.base.severity.reference import KEYS, NUMBER_KEYS, severity
 
 SEVERITIES = sorted(NUMBER_OF_WORD)
 ANY_WORD = b"(?:" + b"|".join(w.encode() for w in sorted(SEVERITIES, key=len, reverse=True)) + b")"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kelp.agent.parse.grammar import KEYS, WEAK
+from kelp.base.severity.grammar import KEYS, WEAK
 from kelp.model.severity import DEBUG, ERROR, FATAL, INFO, NUMBER_OF_WORD, TRACE, WARN
 
 Lookup = Callable[[bytes], int]

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from kelp.agent.parse import grammar, meaning
-from kelp.agent.parse.bodies import Bodies, Flags, flags
-from kelp.agent.parse.extract import settle_by_pattern
-from kelp.agent.parse.layouts import with_delimiter
-from kelp.agent.parse.words import Answer, distinct_keys
 from kelp.base.gather import slices, words
+from kelp.base.severity import grammar, meaning
+from kelp.base.severity.bodies import Bodies, Flags, flags
+from kelp.base.severity.extract import settle_by_pattern
+from kelp.base.severity.layouts import with_delimiter
+from kelp.base.severity.words import Answer, distinct_keys
 
 _NEEDLE = "level="
 
