@@ -33,6 +33,19 @@ def test_a_log_query_gives_streams_newest_first(api: Api) -> None:
     assert data["stats"]["summary"]["totalEntriesReturned"] == 2
 
 
+def test_the_statistics_tell_what_was_read(api: Api) -> None:
+    at = now_ns()
+    api.push({"app": "a"}, *([at + n, "x" * 100] for n in range(20)))
+    asked = {"query": 'sum(count_over_time({app="a"} |= "x" [1h]))', "time": at + SECOND}
+    summary = api.data(QUERY, **asked)["stats"]["summary"]
+    assert summary["totalLinesProcessed"] == 20
+    assert summary["totalBytesProcessed"] > 2000
+    took = summary["execTime"]
+    assert took > 0
+    assert summary["linesProcessedPerSecond"] == int(20 / took)
+    assert summary["bytesProcessedPerSecond"] == int(summary["totalBytesProcessed"] / took)
+
+
 def test_metadata_is_part_of_the_labels_or_beside_as_asked(api: Api) -> None:
     at = now_ns()
     api.push({"app": "a"}, [at, "x=1", {"trace": "t"}], [at + 1, "x=1"])

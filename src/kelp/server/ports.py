@@ -28,11 +28,26 @@ class Engine(Protocol):
         Columns of type String (also within Map, Array and LowCardinality) come as pa.binary, for
         what is stored need not be UTF-8. Parameters are str, int, float, or lists of
         them; arbitrary bytes go into the text, through `Dialect`. `settings` become a SETTINGS
-        clause: `sql` must have none of its own.
+        clause: `sql` must have none of its own. What was read for it: `read_for`.
         """
 
     def cancel(self, query_id: str) -> None:
         """Stop the query with that id; does nothing where there is none."""
+
+
+_ROWS_READ, _BYTES_READ = b"kelp.rows_read", b"kelp.bytes_read"
+
+
+def with_cost(table: pa.Table, rows_read: int, bytes_read: int) -> pa.Table:
+    """The same rows, with what the engine read from its tables for them (uncompressed bytes)."""
+    said = {_ROWS_READ: str(rows_read), _BYTES_READ: str(bytes_read)}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+
+
+def read_for(table: pa.Table) -> tuple[int, int]:
+    """Rows and bytes that an engine read for this answer; zeros where it did not tell."""
+    said = table.schema.metadata or {}
+    return int(said.get(_ROWS_READ, 0)), int(said.get(_BYTES_READ, 0))
 
 
 class EngineError(Exception):

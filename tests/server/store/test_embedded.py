@@ -10,7 +10,7 @@ import pytest
 from kelp.base.errors import ConfigError, KelpError
 from kelp.base.settings import Settings
 from kelp.base.settings import Store as StoreSettings
-from kelp.server.ports import EngineError
+from kelp.server.ports import EngineError, read_for
 from kelp.server.store.opening import directory_of, open_store
 from kelp.server.store.store import Store
 from tests.server.samples import group, part
@@ -32,6 +32,12 @@ def test_parameters_may_be_numbers_and_lists(store: Store) -> None:
     sql = "SELECT ({n:UInt64}, {l:Array(String)})"
     got = scalar(store.engine, sql, n=2**64 - 1, l=["a'b", "c\\"])
     assert got == {"1": 2**64 - 1, "2": [b"a'b", b"c\\"]}
+
+
+def test_an_answer_tells_what_was_read_for_it(store: Store) -> None:
+    store.insert(group("g", part([b"line"] * 1000)))
+    rows, size = read_for(store.engine.query("SELECT count() FROM records WHERE body != 'x'"))
+    assert (rows, size) == (1000, pytest.approx(1000 * (4 + 8), rel=0.5))
 
 
 def test_no_rows_still_have_columns(store: Store) -> None:

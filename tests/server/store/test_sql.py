@@ -127,6 +127,12 @@ def test_what_may_not_run(filled: Store, sql: str) -> None:
     assert not Path("/tmp/kelp-must-not-be").exists()
 
 
+def test_a_literal_that_is_no_text_is_the_users_error(filled: Store) -> None:
+    with pytest.raises(QueryError, match=r"expected SQL .* UTF-8; got .* 0xff; .*unhex"):
+        run(filled, r"select '\xff'")
+    assert run(filled, "select unhex('ff')") == [[b"\xff"]]
+
+
 def test_a_tenant_sees_its_own(filled: Store) -> None:
     theirs = Scope(tenant="them")
     assert run(filled, "select body from logs", theirs) == [[b"theirs"]]

@@ -20,7 +20,7 @@ import chdb
 import pyarrow as pa
 from clickhouse_connect.driver.binding import format_bind_value
 
-from kelp.server.ports import EngineError
+from kelp.server.ports import EngineError, with_cost
 from kelp.server.store.database import ARROW_SETTINGS, INSERT_SETTINGS
 from kelp.server.store.engine_config import NO_SPILL, EngineConfig, in_memory_file
 from kelp.server.store.errors import query_failed
@@ -63,7 +63,9 @@ class EmbeddedDatabase:
             result = _run(handle, f"{sql}\n{clause}", "Arrow", _bound(parameters))
             # The view keeps the result's memory; Arrow reads it in place.
             buffer = pa.py_buffer(result.get_memview().view())
-        return pa.ipc.open_file(buffer).read_all() if buffer.size else pa.table({})
+            read = result.storage_rows_read(), result.storage_bytes_read()
+        table = pa.ipc.open_file(buffer).read_all() if buffer.size else pa.table({})
+        return with_cost(table, *read)
 
     def command(self, sql: str, *, settings: Mapping[str, Any] | None = None) -> None:
         """See Database."""

@@ -43,7 +43,7 @@ class RemoteDatabase:
         settings: Mapping[str, Any] | None = None,
         query_id: str = "",
     ) -> pa.Table:
-        """See Engine."""
+        """See Engine. The driver gives the bytes of an answer alone: its cost stays unknown."""
         named = {"query_id": query_id} if query_id else {}
         options = {**ARROW_SETTINGS, **(settings or {}), **named}
 

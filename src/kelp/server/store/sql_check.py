@@ -112,7 +112,14 @@ class SqlChecker:
         except EngineError as e:
             raise QueryError(_syntax(str(e))) from e
         text: bytes = rows.column("text")[0].as_py()
-        return text.decode()
+        try:
+            return text.decode()
+        except UnicodeDecodeError as e:
+            # The engine writes '\xff' back as that very byte, which no text of a query can hold.
+            raise QueryError(
+                "expected SQL whose literals are UTF-8; got a literal with the byte "
+                f"0x{text[e.start]:02x}; write it as unhex('{text[e.start]:02x}')"
+            ) from e
 
     def _tree(self, text: str) -> list[_Node]:
         try:
