@@ -1,4 +1,4 @@
-"""PodLogCollector: the container logs of a node, as batches of raw bytes.
+"""LogCollector: log files of a node, as batches of raw bytes; PodLogCollector: the containers'.
 
 It joins the parts of this folder and holds what they do not know of each other: the tree of
 folders, the logs in each, which of them are busy, and what has changed since the pipeline last
@@ -29,7 +29,7 @@ from kelp.agent.collect.logs import Logs
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.reconcile import Outcome, Reconciler
 from kelp.agent.collect.schedule import IDLE_AFTER_S, UNWATCHED_LOOK_S, Schedule, grown
-from kelp.agent.collect.tree import Container, Folder, Pod, Tree
+from kelp.agent.collect.tree import Container, Folder, Pod, PodTree, Tree
 from kelp.agent.collect.watch import Watcher
 from kelp.base.clock import Clock
 from kelp.base.settings import Agent
@@ -50,10 +50,10 @@ class _Ready(NamedTuple):
     last: bool
 
 
-class PodLogCollector:
-    """Reads `settings.pods_dir` from where `checkpoints` say, else from the oldest file there is.
+class LogCollector:
+    """Reads the files of `tree` from where `checkpoints` say, else from the oldest file there is.
 
-    `checkpoints` are those committed last, by key; `registry` takes the stage's metrics.
+    `checkpoints` are those committed last, by key.
     """
 
     def __init__(
@@ -61,19 +61,19 @@ class PodLogCollector:
         settings: Agent,
         clock: Clock,
         checkpoints: Mapping[str, bytes],
-        registry: CollectorRegistry | None = None,
+        tree: Tree,
+        metrics: CollectMetrics,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self.metrics = self._metrics = CollectMetrics(registry or CollectorRegistry())
+        self.metrics = self._metrics = metrics
+        self._tree = tree
         self._watcher: Watcher[Token] = Watcher(self._metrics, enabled=settings.inotify)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._descriptors = Descriptors(settings.max_open_files)
         self._handler = Handler(clock, self._descriptors, self._metrics, self._report)
         self._schedule = Schedule(self._watcher.watch_file)
-        # Absolute, but with its links unresolved: labels name the path that people know.
-        self._tree = Tree(Path(os.path.abspath(settings.pods_dir)), self._metrics)  # noqa: PTH100
-        self._logs = Logs(settings, checkpoints, Reconciler(self._handler), self._metrics)
+        self._logs = Logs(checkpoints, Reconciler(self._handler), self._metrics)
         self._container_of: dict[InstanceLog, Container] = {}
         self._dirty: dict[Container, None] = {}
         self._unsettled: dict[Container, None] = {}
@@ -222,7 +222,7 @@ class PodLogCollector:
         self._metrics.files_known.set(self._logs.known_files())
 
     def _take_vanished(self) -> None:
-        for log in self._logs.vanished(self._tree.root.path):
+        for log in self._logs.vanished(self._tree):
             log.advance(self._clock.now_ns(), self._report)
 
     def _read_root(self) -> None:
@@ -386,3 +386,20 @@ class PodLogCollector:
         self._descriptors.grown(file)
         self._changed[log] = None
         self._read_files[file] = log
+
+
+class PodLogCollector(LogCollector):
+    """Reads `settings.pods_dir`; `registry` takes the stage's metrics."""
+
+    def __init__(
+        self,
+        settings: Agent,
+        clock: Clock,
+        checkpoints: Mapping[str, bytes],
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        metrics = CollectMetrics(registry or CollectorRegistry())
+        # Absolute, but with its links unresolved: labels name the path that people know.
+        root = Path(os.path.abspath(settings.pods_dir))  # noqa: PTH100
+        tree = PodTree(root, metrics, settings.node, settings.cluster)
+        super().__init__(settings, clock, checkpoints, tree, metrics)

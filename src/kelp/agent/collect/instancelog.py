@@ -35,13 +35,17 @@ MAX_DONE_MARKS = 64
 """Finished files remembered at the most; the kubelet keeps 5 unless told otherwise."""
 
 ReportLoss = Callable[[Loss], None]
+ParseName = Callable[[str], LogName | None]
 
 
 class InstanceLog:
     """Files of one instance, oldest first: finished ones that still exist, then unfinished ones."""
 
-    def __init__(self, instance: Instance, folder: Path, restart: str) -> None:
+    def __init__(
+        self, instance: Instance, folder: Path, restart: str, parse: ParseName = parse_log_name
+    ) -> None:
         self.instance = instance
+        self._parse = parse
         self.folder = folder
         self.restart = restart
         self.files: list[LogFile] = []
@@ -158,13 +162,23 @@ class InstanceLog:
         """Begin where `checkpoint` was made; the next reconciliation finds the files again."""
         self.next_base = checkpoint.next_base
         self.stamp = checkpoint.stamp
-        self.files = [_restored(self.folder, m, done=True) for m in checkpoint.done]
+        self.files = [self._restored(m, done=True) for m in checkpoint.done]
         if checkpoint.current is not None:
-            current = _restored(self.folder, checkpoint.current)
+            current = self._restored(checkpoint.current)
             current.base, current.offset = checkpoint.base, checkpoint.offset
             current.looked = current.offset
             self.files.append(current)
-        self.files += [_restored(self.folder, m) for m in checkpoint.waiting]
+        self.files += [self._restored(m) for m in checkpoint.waiting]
+
+    def _restored(self, mark: FileMark, *, done: bool = False) -> LogFile:
+        name = self._parse(mark.name) or LogName(mark.name, "")
+        file = LogFile(self.folder / mark.name, name)
+        file.device, file.inode = mark.device, mark.inode
+        file.mark = Fingerprint(mark.length, mark.digest, mark.start)
+        file.size = file.found_size = mark.size
+        file.done = done
+        file.offset = mark.size if done else 0
+        return file
 
     def source_file(self, file: LogFile) -> SourceFile:
         """How a position of `file` leads back to it."""
@@ -189,14 +203,3 @@ def _mark(file: LogFile) -> FileMark:
     return FileMark(
         mark.digest, mark.start, mark.length, size, file.device, file.inode, file.name.name
     )
-
-
-def _restored(folder: Path, mark: FileMark, *, done: bool = False) -> LogFile:
-    name = parse_log_name(mark.name) or LogName(mark.name, "")
-    file = LogFile(folder / mark.name, name)
-    file.device, file.inode = mark.device, mark.inode
-    file.mark = Fingerprint(mark.length, mark.digest, mark.start)
-    file.size = file.found_size = mark.size
-    file.done = done
-    file.offset = mark.size if done else 0
-    return file

@@ -14,10 +14,9 @@ from pathlib import Path
 from kelp.agent.collect.checkpoint import Checkpoint, CheckpointError, decode, encode
 from kelp.agent.collect.instancelog import InstanceLog
 from kelp.agent.collect.metrics import CollectMetrics
-from kelp.agent.collect.paths import LogName, PodFolder, make_instance, parse_log_name
+from kelp.agent.collect.paths import LogName, Naming
 from kelp.agent.collect.reconcile import Outcome, Reconciler
-from kelp.agent.collect.tree import Container
-from kelp.base.settings import Agent
+from kelp.agent.collect.tree import Container, Tree
 
 _LISTINGS = 3  # a folder is listed again where a rename may have hidden a name from the first
 
@@ -33,12 +32,10 @@ class Logs:
 
     def __init__(
         self,
-        settings: Agent,
         checkpoints: Mapping[str, bytes],
         reconciler: Reconciler,
         metrics: CollectMetrics,
     ) -> None:
-        self._settings = settings
         self._reconciler = reconciler
         self._metrics = metrics
         self._by_folder: dict[Path, dict[str, InstanceLog]] = {}
@@ -83,10 +80,11 @@ class Logs:
         *,
         final: bool,
     ) -> set[Outcome]:
-        newest = max((int(r) for r in names), default=0)
+        rank = container.naming.rank
+        newest = max(map(rank, names), default=0)
         outcomes = set()
         for restart, log in logs.items():
-            log.over = int(restart) < newest
+            log.over = rank(restart) < newest
             log.folder_gone = container.gone
             outcomes.add(self._reconciler.reconcile(log, names.get(restart, []), final=final))
         return outcomes
@@ -95,21 +93,20 @@ class Logs:
         self, container: Container, names: Mapping[str, list[LogName]]
     ) -> dict[str, InstanceLog]:
         logs = self._by_folder.setdefault(container.path, {})
-        stored = self._waiting.pop(_key_of(container), {})
-        for restart in sorted(names.keys() | stored.keys(), key=int):
+        naming = container.naming
+        waiting = self._waiting.get(naming.key, {})
+        stored = {r: waiting.pop(r) for r in list(waiting) if naming.knows(r)}
+        if not waiting:
+            self._waiting.pop(naming.key, None)
+        for restart in sorted(names.keys() | stored.keys(), key=lambda r: (naming.rank(r), r)):
             if restart not in logs:
-                logs[restart] = log = self._make(container.path, container.pod, restart)
+                logs[restart] = log = self._make(container.path, naming, restart)
                 self._restore(log, stored.get(restart))
                 self.forgotten.pop(log.instance.key, None)
         return logs
 
-    def _make(self, folder: Path, pod: PodFolder, restart: str) -> InstanceLog:
-        filename = str(folder / f"{restart}.log")
-        settings = self._settings
-        instance = make_instance(
-            pod, folder.name, restart, filename, node=settings.node, cluster=settings.cluster
-        )
-        return InstanceLog(instance, folder, restart)
+    def _make(self, folder: Path, naming: Naming, restart: str) -> InstanceLog:
+        return InstanceLog(naming.instance(folder, restart), folder, restart, naming.parse)
 
     def _restore(self, log: InstanceLog, data: bytes | None) -> bool:
         """Whether the checkpoint tells of files, rather than of a position alone."""
@@ -135,12 +132,12 @@ class Logs:
             del self._by_folder[container.path]
             if container.gone:
                 self._standing.pop(container.path, None)
-        tombstone = _tombstone(container.pod, log)
+        tombstone = _tombstone(container.naming, log)
         self.forgotten[log.instance.key] = tombstone
         if tombstone is not None:
-            self._waiting[_key_of(container)][log.restart] = tombstone
+            self._waiting[container.naming.key][log.restart] = tombstone
 
-    def vanished(self, root: Path) -> list[InstanceLog]:
+    def vanished(self, tree: Tree) -> list[InstanceLog]:
         """Logs that are known by their checkpoints alone: their folders are gone.
 
         To be called when the whole tree was read. They come out forgotten, with all that was not
@@ -148,37 +145,25 @@ class Logs:
         """
         gone = []
         for key, stored in list(self._waiting.items()):
-            parts = key.split("/")
-            if len(parts) != 4:
+            place = tree.place(key)
+            if place is None or place[0].exists():
                 continue
-            pod = PodFolder(*parts[:3])
-            folder = root / "_".join(parts[:3]) / parts[3]
-            if folder.exists():
-                continue
+            folder, naming = place
             for restart, data in list(stored.items()):
-                log = self._make(folder, pod, restart)
+                log = self._make(folder, naming, restart)
                 if not self._restore(log, data):
                     continue  # a tombstone
                 del stored[restart]
                 log.folder_gone = True
                 self._reconciler.reconcile(log, [], final=True)
-                self.forgotten[log.instance.key] = _tombstone(pod, log)
+                self.forgotten[log.instance.key] = _tombstone(naming, log)
                 gone.append(log)
         return gone
 
 
-def _tombstone(pod: PodFolder, log: InstanceLog) -> bytes | None:
-    """What is kept of a log that is gone: of a static pod the position, for its name comes again.
-
-    Positions of one instance must never repeat, and a static pod that is removed and added again
-    has the same uid, and its restarts count from 0 again.
-    """
-    return encode(Checkpoint(next_base=log.next_base)) if pod.static else None
-
-
-def _key_of(container: Container) -> str:
-    pod = container.pod
-    return "/".join((pod.namespace, pod.pod, pod.uid, container.path.name))
+def _tombstone(naming: Naming, log: InstanceLog) -> bytes | None:
+    """What is kept of a log that is gone and may come again: its position, which never repeats."""
+    return encode(Checkpoint(next_base=log.next_base)) if naming.comes_again else None
 
 
 def _names_of(container: Container) -> dict[str, list[LogName]] | None:
@@ -187,7 +172,7 @@ def _names_of(container: Container) -> dict[str, list[LogName]] | None:
         return None
     names: dict[str, list[LogName]] = defaultdict(list)
     for text in listed:
-        name = parse_log_name(text)
+        name = container.naming.parse(text)
         if name is not None:
             names[name.restart].append(name)
     return names

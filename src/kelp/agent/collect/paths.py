@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias
 
 from kelp.model.raw import Instance
 from kelp.model.stream import DATASET_APP
@@ -19,8 +20,10 @@ from kelp.model.stream import DATASET_APP
 SortKey: TypeAlias = tuple[int, str, int]
 
 _NAME = re.compile(r"(?P<restart>\d{1,9})\.log(?:[.-](?P<suffix>[^/]+))?")
-_STAMP = re.compile(r"\d{8}(?:-\d{1,6})?")  # the kubelet's YYYYMMDD-HHMMSS, logrotate's dateext
-_NUMBER = re.compile(r"\d{1,4}")  # logrotate's default: the higher, the older
+# The kubelet's YYYYMMDD-HHMMSS, logrotate's dateext (and with %s), lumberjack's (kube-apiserver).
+STAMP = re.compile(r"\d{8}(?:-\d{1,6})?|\d{10}|\d{4}-\d\d-\d\d(?:T\d\d-\d\d-\d\d\.\d{3})?")
+NUMBER = re.compile(r"\d{1,4}")  # logrotate's default: the higher, the older
+_NO_DIGIT = re.compile(r"\D")
 _STATIC_UID = re.compile(r"[0-9a-f]{32}")
 
 _NUMBERED, _STAMPED, _LIVE = 0, 1, 2
@@ -49,7 +52,7 @@ class LogName:
     """
 
     name: str
-    restart: str
+    restart: str  # which of the folder's logs it is of: a restart, or a live file's name
     key: SortKey = field(default=(_LIVE, "", 0))
     gz: bool = False
     ordered: bool = True
@@ -83,15 +86,18 @@ def parse_log_name(name: str) -> LogName | None:
     if match is None or not name.isascii() or name.endswith(".tmp"):
         return None
     restart, suffix = match["restart"], match["suffix"]
-    if suffix is None:
-        return LogName(name, restart)
+    return LogName(name, restart) if suffix is None else rotated(name, restart, suffix)
+
+
+def rotated(name: str, log: str, suffix: str) -> LogName:
+    """The name of a rotated file of a log; `suffix` is what its rotation added to the live name."""
     gz = suffix.endswith(".gz")
     stem = suffix.removesuffix(".gz")
-    if _STAMP.fullmatch(stem):
-        return LogName(name, restart, (_STAMPED, stem, not gz), gz)
-    if _NUMBER.fullmatch(stem):
-        return LogName(name, restart, (_NUMBERED, f"{9999 - int(stem):04}", not gz), gz)
-    return LogName(name, restart, (_NUMBERED, "", not gz), gz, ordered=False)
+    if STAMP.fullmatch(stem):
+        return LogName(name, log, (_STAMPED, _NO_DIGIT.sub("", stem), not gz), gz)
+    if NUMBER.fullmatch(stem):
+        return LogName(name, log, (_NUMBERED, f"{9999 - int(stem):04}", not gz), gz)
+    return LogName(name, log, (_NUMBERED, "", not gz), gz, ordered=False)
 
 
 def make_instance(
@@ -115,3 +121,66 @@ def make_instance(
     }
     key = "/".join((folder.namespace, folder.pod, folder.uid, container, restart))
     return Instance(key, {k: v for k, v in labels.items() if v})
+
+
+class Naming(Protocol):
+    """What names in one folder mean: which logs there are, and which files are theirs."""
+
+    @property
+    def key(self) -> str:
+        """Names the folder for ever: the logs' checkpoints have it, `/` and the log's own name."""
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether a log that is gone may come again, so that its position has to be kept."""
+
+    def parse(self, name: str) -> LogName | None:
+        """Whose file it is; None for nobody's."""
+
+    def knows(self, log: str) -> bool:
+        """Whether the folder may have such a log."""
+
+    def rank(self, log: str) -> int:
+        """Of logs that follow each other the later one has the higher rank; else all have 0."""
+
+    def instance(self, folder: Path, log: str) -> Instance:
+        """Who writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodNaming:
+    """A container's folder under the pods folder."""
+
+    pod: PodFolder
+    container: str
+    node: str
+    cluster: str
+
+    @property
+    def key(self) -> str:
+        """See Naming."""
+        return "/".join((self.pod.namespace, self.pod.pod, self.pod.uid, self.container))
+
+    @property
+    def comes_again(self) -> bool:
+        """A static pod that is removed and added again has the same uid; restarts begin at 0."""
+        return self.pod.static
+
+    def parse(self, name: str) -> LogName | None:
+        """See Naming."""
+        return parse_log_name(name)
+
+    def knows(self, log: str) -> bool:
+        """See Naming."""
+        return log.isdigit()
+
+    def rank(self, log: str) -> int:
+        """See Naming."""
+        return int(log)
+
+    def instance(self, folder: Path, log: str) -> Instance:
+        """See Naming."""
+        filename = str(folder / f"{log}.log")
+        return make_instance(
+            self.pod, self.container, log, filename, node=self.node, cluster=self.cluster
+        )

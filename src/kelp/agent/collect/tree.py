@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Protocol
 
 from kelp.agent.collect.metrics import CollectMetrics
-from kelp.agent.collect.paths import PodFolder, parse_pod_folder
+from kelp.agent.collect.paths import Naming, PodFolder, PodNaming, parse_pod_folder
 
 RECENT_NS = 2_000_000_000
 """A folder changed so lately is read again at the next scan: a further change within one tick of
@@ -66,38 +67,58 @@ class Folder:
 
 
 class Container(Folder):
-    """A container's folder."""
+    """A folder with log files: a container's."""
 
-    def __init__(self, path: Path, pod: PodFolder) -> None:
+    def __init__(self, path: Path, naming: Naming) -> None:
         super().__init__(path)
-        self.pod = pod
+        self.naming = naming
 
 
 class Pod(Folder):
-    """A pod's folder."""
+    """A folder with such folders: a pod's."""
 
-    def __init__(self, path: Path, identity: PodFolder) -> None:
+    def __init__(self, path: Path, identity: PodFolder | None = None) -> None:
         super().__init__(path)
         self.identity = identity
         self.containers: dict[str, Container] = {}
 
 
-class Tree:
+class Tree(Protocol):
+    """Where log files may lie: a root, folders, and the folders with files in these."""
+
+    root: Folder
+    pods: dict[str, Pod]
+
+    def away(self) -> bool:
+        """Whether the root itself is gone, which says nothing of what was in it."""
+
+    def read_root(self) -> list[Pod]:
+        """Folders that are new or gone; a gone one is forgotten here."""
+
+    def read_pod(self, pod: Pod) -> list[Container]:
+        """Folders with files that are new, gone, or to be looked at."""
+
+    def place(self, key: str) -> tuple[Path, Naming] | None:
+        """The folder behind a Naming's key, wherever it is gone to; None for no such key."""
+
+
+class PodTree:
     """The folders under the pods folder."""
 
-    def __init__(self, root: Path, metrics: CollectMetrics) -> None:
+    def __init__(self, root: Path, metrics: CollectMetrics, node: str, cluster: str) -> None:
         self.root = Folder(root)
         self.pods: dict[str, Pod] = {}
+        self._node, self._cluster = node, cluster
         self._metrics = metrics
         self._ignored: set[str] = set()
 
     def away(self) -> bool:
-        """Whether the pods folder itself is gone, which says nothing of what was in it."""
+        """See Tree."""
         self.root.gone = not self.root.path.is_dir()
         return self.root.gone
 
     def read_root(self) -> list[Pod]:
-        """Pods that are new or gone; a gone one is forgotten here."""
+        """See Tree."""
         listed = self.root.names()
         if listed is None or self.root.gone:
             return []
@@ -130,7 +151,7 @@ class Tree:
         )
 
     def read_pod(self, pod: Pod) -> list[Container]:
-        """Containers that are new or gone; a gone one is forgotten here."""
+        """See Tree."""
         listed = [] if pod.gone else pod.names()
         if listed is None:
             return []
@@ -142,6 +163,17 @@ class Tree:
         new = []
         for name in sorted(names - pod.containers.keys()):
             if name.isascii() and (pod.path / name).is_dir():
-                container = pod.containers[name] = Container(pod.path / name, pod.identity)
+                assert pod.identity is not None
+                naming = PodNaming(pod.identity, name, self._node, self._cluster)
+                container = pod.containers[name] = Container(pod.path / name, naming)
                 new.append(container)
         return gone + new
+
+    def place(self, key: str) -> tuple[Path, Naming] | None:
+        """See Tree."""
+        parts = key.split("/")
+        if len(parts) != 4:
+            return None
+        *pod, container = parts
+        folder = self.root.path / "_".join(pod) / container
+        return folder, PodNaming(PodFolder(*pod[:3]), container, self._node, self._cluster)
