@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from kelp.agent.assemble import CriAssembler
+from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.metrics import PipelineMetrics
 from kelp.agent.ship.metrics import ShipMetrics
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 def registered(tmp_path: Path) -> set[str]:
     registry = CollectorRegistry()
     PodLogCollector(Agent(pods_dir=str(tmp_path)), SystemClock(), {}, registry).close()
-    assert CriAssembler  # its metrics are registered when it is imported
+    assert RecordAssembler  # its metrics are registered when it is imported
     for metrics in (PipelineMetrics, ShipMetrics, SpoolMetrics):
         metrics(registry)
     families = [*registry.collect(), *REGISTRY.collect()]

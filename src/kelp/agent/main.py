@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from kelp import __version__
-from kelp.agent.assemble import CriAssembler
+from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.enrich import Enricher
 from kelp.agent.http import AgentServer
@@ -234,9 +234,7 @@ class _Parts:
         self.client = self._client(settings)
         self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
         self.others = node_sources(agent, clock, spool.checkpoints, self.collector.metrics)
-        assembler = CriAssembler(
-            agent.max_record_bytes, agent.partial_timeout_s, spool.checkpoints("assemble")
-        )
+        assembler = RecordAssembler(agent, spool.checkpoints("assemble"))
         self.pipeline = Pipeline(
             Stages(self.collector, assembler, detect_severity, Enricher().log_batch, self.others),
             spool,

@@ -32,8 +32,10 @@ _log = logging.getLogger(__name__)
 
 Changes = dict[str, bytes | None]
 
-# How often records are looked for whose last fragment did not come.
-_EXPIRE_S = 1.0
+# How often records are looked for whose last fragment, or whose next line, did not come.
+_EXPIRE_S = 0.25
+# While files wait to be read, what is missing may lie in them: then only this often.
+_EXPIRE_BEHIND_S = 30.0
 
 # While less than this lies in the files, reading waits for `poll_interval_s`: a batch has its
 # price, however small it is.
@@ -199,7 +201,7 @@ class Pipeline:
                 source.collector.discover()
             return self._retry.next_s()
         more = self._read()
-        self._expire()
+        self._expire(_EXPIRE_BEHIND_S if more else _EXPIRE_S)
         until_flush_s = self._flushed + self.pace.flush_interval_s - self._clock.monotonic()
         if self._raw_bytes >= self.pace.segment_bytes:
             self._flush("size")
@@ -233,9 +235,9 @@ class Pipeline:
                 more = more or source.collector.backlog_bytes() >= _WORTH_READING
         return more
 
-    def _expire(self) -> None:
+    def _expire(self, interval_s: float) -> None:
         now = self._clock.monotonic()
-        if now - self._expired >= _EXPIRE_S:
+        if now - self._expired >= interval_s:
             self._expired = now
             for source in self._sources:
                 lines = source.assembler.expire(self._clock.now_ns())

@@ -7,14 +7,22 @@ file is shown, and what is wrong there. Nothing here opens a file or a socket.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import TypeAlias
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import re2
 
 from kelp.base.mask import mask_url
-from kelp.base.settings import Settings
+from kelp.base.settings import Multiline, Settings
+from kelp.model.stream import LABEL_NAMES
 
 Finding: TypeAlias = tuple[str, str]
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -103,10 +111,33 @@ def _store(s: Settings) -> Iterator[Finding]:
                 )
 
 
+def _multiline(rules: Sequence[Multiline]) -> Iterator[Finding]:
+    key = "agent.multiline"
+    options = re2.Options()
+    options.log_errors = False  # what is wrong is told once, with its place
+    for number, rule in enumerate(rules, 1):
+        patterns = (rule.start_pattern, rule.continue_pattern, rule.unfinished_pattern)
+        given = [p for p in patterns if p]
+        if len(given) != 1:
+            yield (
+                key,
+                "expected one of start_pattern, continue_pattern and unfinished_pattern "
+                f"in rule {number}; got {len(given)}",
+            )
+        for pattern in given:
+            try:
+                re2.compile(pattern.encode(), options)
+            except re2.error as e:
+                reason = e.args[0].decode() if isinstance(e.args[0], bytes) else e
+                yield key, f'expected a regular expression of RE2; got "{pattern}": {reason}'
+
+
 def _agent(s: Settings) -> Iterator[Finding]:
+    yield from _multiline(s.agent.multiline)
     url = s.agent.ship.url
     if url and urlsplit(url).scheme not in ("http", "https"):
         yield "agent.ship.url", f'expected http://host:port or https://host:port; got "{url}"'
+    yield from _files(s)
     spool = s.agent.spool
     if spool.segment_bytes > spool.max_bytes:
         yield (
@@ -114,3 +145,22 @@ def _agent(s: Settings) -> Iterator[Finding]:
             f"expected at most agent.spool.max_bytes ({spool.max_bytes}); "
             f"got {spool.segment_bytes}",
         )
+
+
+def _files(s: Settings) -> Iterator[Finding]:
+    for file in s.agent.files:
+        name = PurePosixPath(file.path).name
+        if not file.path.startswith("/") or not name or ".." in PurePosixPath(file.path).parts:
+            yield "agent.files", f'expected an absolute path of a file; got "{file.path}"'
+        for label in file.labels:
+            if not _LABEL.fullmatch(label) or label in LABEL_NAMES:
+                yield (
+                    "agent.files",
+                    "expected a label of letters, digits and _ that Kelp does not set; "
+                    f'got "{label}"',
+                )
+    if s.agent.zone:
+        try:
+            ZoneInfo(s.agent.zone)
+        except (ValueError, KeyError, OSError):  # no name; no such zone; a folder
+            yield "agent.zone", f'expected a zone as in Europe/Berlin; got "{s.agent.zone}"'

@@ -159,6 +159,37 @@ class Ship(Section):
     """Retries double from 0.1 s up to this, each with full jitter; Retry-After goes before."""
 
 
+class File(Section):
+    """Plain log files: a log with its rotated files, each line a record."""
+
+    path: str
+    """Absolute; `*`, `?` and `[…]` fit within a part. Rotated files (`.1`, `.2.gz`, `-20261120`)
+    belong to the live one and need no pattern."""
+    dataset: str = "node"
+    """The label `dataset` of its records."""
+    labels: dict[str, str] = {}
+    """Further labels of its records."""
+
+
+_FILES = {
+    "node": (
+        "kubelet.log", "kube-proxy.log", "kube-apiserver.log", "kube-scheduler.log",
+        "kube-controller-manager.log", "etcd.log", "containerd.log", "docker.log", "syslog",
+        "messages",
+    ),
+    "kernel": ("kern.log",),
+    "audit": (
+        "audit.log", "audit/audit.log", "kubernetes/audit.log", "kubernetes/audit/audit.log",
+        "kube-apiserver/audit.log",
+    ),
+}  # fmt: skip
+
+
+def default_files() -> list[File]:
+    """the usual logs of a node's services under /var/log (docs/reference/sources.md)"""
+    return [File(path=f"/var/log/{n}", dataset=d) for d, names in _FILES.items() for n in names]
+
+
 def default_units() -> list[str]:
     """["kubelet", "containerd", "crio", "docker"]"""
     return ["kubelet", "containerd", "crio", "docker"]
@@ -194,6 +225,27 @@ class Kmsg(Section):
     """The device."""
 
 
+class Multiline(Section):
+    """How lines of a container become records; the first rule that fits it counts.
+
+    Exactly one of the three patterns (RE2) is set; containers without a rule have their stack
+    traces recognised.
+    """
+
+    namespace: str = "*"
+    """Glob; "*" stands for all."""
+    pod: str = "*"
+    """Glob; "*" stands for all."""
+    container: str = "*"
+    """Glob; "*" stands for all."""
+    start_pattern: str = ""
+    """A line in which it is found begins a record; the lines behind belong to it."""
+    continue_pattern: str = ""
+    """A line in which it is found belongs to the one before."""
+    unfinished_pattern: str = ""
+    """A line in which it is found goes on in the next one."""
+
+
 class Agent(Section):
     """`kelp agent`: collects on a node."""
 
@@ -222,8 +274,22 @@ class Agent(Section):
     """A longer record is cut here, marked with its missing bytes, and counted."""
     partial_timeout_s: Seconds = 60.0
     """A record whose last fragment does not come is given out as it is after this."""
+    files: list[File] = field(default_factory=default_files)
+    """Plain log files; `[]` for none. Where a syslog daemon copies the journal into files, the same
+    message comes from both: then choose."""
+    zone: str = ""
+    """Zone of times in plain files that name none (Europe/Berlin); empty: the machine's. In a
+    container the node's own has to be named."""
     journal: Journal = field(default_factory=Journal)
     kmsg: Kmsg = field(default_factory=Kmsg)
+    join_traces: bool = True
+    """Make one record of a stack trace's lines. Off: every line is a record, save where a rule of
+    `multiline` says otherwise."""
+    trace_timeout_s: Seconds = 1.0
+    """A trace whose next line does not come is given out after this: long enough for a runtime
+    that prints line by line, short enough for whoever waits for the last line."""
+    multiline: list[Multiline] = []
+    """Rules by container, of namespace, pod and container; the first that fits counts."""
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""

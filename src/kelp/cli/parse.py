@@ -21,7 +21,7 @@ import click
 import msgspec
 import numpy as np
 
-from kelp.agent.assemble import CriAssembler
+from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect.paths import make_instance, parse_log_name, parse_pod_folder
 from kelp.agent.enrich import Enricher
 from kelp.agent.parse import detect_severity
@@ -88,12 +88,15 @@ class _Stages:
 
     max_record_bytes: int
     clock: Clock
-    assembler: CriAssembler = field(init=False)
+    assembler: RecordAssembler = field(init=False)
     enricher: Enricher = field(init=False, default_factory=Enricher)
     positions: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.assembler = CriAssembler(self.max_record_bytes, 0.0, {})
+        settings = Agent(
+            max_record_bytes=self.max_record_bytes, partial_timeout_s=0, trace_timeout_s=0
+        )
+        self.assembler = RecordAssembler(settings, {})
 
     def records_of(self, name: str) -> Iterator[LogBatch]:
         """The records that end in a file; raises _ReadError."""

@@ -51,6 +51,7 @@ ATTR_TRUNCATED = "kelp.truncated_bytes"  # how many bytes of the body were cut a
 ATTR_MALFORMED = "kelp.malformed"  # the format that the line should have had and has not ("cri")
 ATTR_INVALID_UTF8 = "kelp.invalid_utf8"  # "true"
 ATTR_PARTIAL = "kelp.partial"  # "true": the rest of the record never came
+ATTR_TRACE_PART = "kelp.trace_part"  # 1, 2 …: of a trace that was too long for one record
 
 # The text that stands where a body was cut; the bytes that are missing are in ATTR_TRUNCATED.
 TRUNCATION_MARKER = b"... [truncated by kelp]"
