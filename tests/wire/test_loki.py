@@ -104,6 +104,34 @@ def test_what_the_sender_says_of_severity_counts_the_row_before_the_stream() -> 
     assert severity.to_pylist() == [17, 13, 13]
 
 
+def test_a_word_that_is_not_known_is_passed_over() -> None:
+    rows = [(1, "x", {"level": "7", "lvl": "debug"}), (2, "x", {"level": "7"})]
+    pushed = loki.decode_json(encoded([({"a": "b"}, rows)]))
+    severity = to_log_batch(pushed.rows, 0, 0).records.column("severity_number")
+    assert [5, 0] == severity.to_pylist()
+
+
+def test_what_no_sender_says_the_lines_do_if_asked() -> None:
+    unsaid = [(1, '{"level":"Error"}', {}), (2, "plain", {}), (3, "level=warn", {"level": "info"})]
+    said = [(4, "[error] x", {})]
+    more = [(5, "WARN: x", {"k": "v"})]
+    streams = [({"a": "1"}, unsaid), ({"a": "2", "severity": "debug"}, said), ({"a": "3"}, more)]
+    pushed = loki.decode_json(encoded(streams))
+
+    def severities(**how: bool) -> list[tuple[int, str]]:
+        records = to_log_batch(pushed.rows, 0, 0, **how).records
+        names = ("severity_number", "severity_text")
+        return list(zip(*(records.column(n).to_pylist() for n in names), strict=True))
+
+    assert [(0, ""), (0, ""), (9, ""), (5, ""), (0, "")] == severities()
+    expected = [(17, "Error"), (0, ""), (9, ""), (5, ""), (13, "WARN")]
+    assert expected == severities(severity_of_lines=True)
+
+
+def test_lines_of_an_empty_push() -> None:
+    assert to_log_batch([], 0, 0, severity_of_lines=True).records.num_rows == 0
+
+
 def test_nothing_pushed_is_an_empty_batch() -> None:
     batch = to_log_batch(loki.decode_json(b'{"streams": []}').rows, 0, 0)
     assert (batch.records.num_rows, dict(batch.streams)) == (0, {})

@@ -124,6 +124,7 @@ class Surface:
             Reception(bodies, max_bytes, self._threads(_PUSHERS, "kelp-push")),
             parts.clock,
             PushMetrics(registry),
+            lambda: parts.operations.settings().query.derive_detected_level,
         )
         self._process = Process(parts.operations, registry)
         self.endpoints = self._endpoints()

@@ -2,7 +2,8 @@
 
 Loki's push and OTLP differ in their bytes and agree in what they say: label sets, and under each
 rows of time, line and metadata. What is common to them stands here: which labels are allowed, how
-a metadata name becomes one that LogQL can write, and how the columns are joined.
+a metadata name becomes one that LogQL can write, where a row's severity is taken from, and how the
+columns are joined.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kelp.base.severity import detect_severity
 from kelp.model.batch import RECORD_SCHEMA, TIMESTAMP, LogBatch
 from kelp.model.severity import NUMBER_OF_WORD
 from kelp.model.stream import Stream
@@ -27,7 +29,7 @@ MAX_VALUE_BYTES = 2048
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)
-_LEVEL_NAMES = ("level", "severity", "severity_text", "lvl", "detected_level")
+_LEVEL_NAMES = ("detected_level", "level", "severity", "severity_text", "lvl", "log_level")
 
 Metadata = Mapping[str, str]
 
@@ -89,21 +91,36 @@ def metadata_name(name: str) -> str:
     return f"key_{plain}" if plain[:1].isdigit() else plain
 
 
-def to_log_batch(rows: Sequence[PushedRows], observed_ns: int, first_position: int) -> LogBatch:
-    """One batch of all rows. Positions are counted on from `first_position`: order of arrival."""
+def to_log_batch(
+    rows: Sequence[PushedRows],
+    observed_ns: int,
+    first_position: int,
+    *,
+    severity_of_lines: bool = False,
+) -> LogBatch:
+    """One batch of all rows. Positions are counted on from `first_position`: order of arrival.
+
+    A row's severity is what its sender says of it; where that is nothing, what the line says, if
+    `severity_of_lines`.
+    """
     streams = [Stream(r.labels) for r in rows]
     sizes = [len(r.timestamps) for r in rows]
     count = sum(sizes)
+    lines = pa.concat_arrays([r.lines for r in rows]) if rows else pa.array([], pa.binary())
+    number = _joined([_severity(r) for r in rows], np.uint8)
+    text = _texts((r.severity_text, n) for r, n in zip(rows, sizes, strict=True))
+    if severity_of_lines:
+        number, text = _with_severity_of_lines(number, text, lines)
     columns = [
         pa.array(np.repeat(np.array([s.id for s in streams], np.uint64), sizes)),
         pa.array(_joined([r.timestamps for r in rows], np.int64)).cast(TIMESTAMP),
         pa.array(np.full(count, observed_ns, np.int64)).cast(TIMESTAMP),
         pa.array(np.arange(first_position, first_position + count, dtype=np.uint64)),
-        pa.array(_joined([_severity(r) for r in rows], np.uint8)),
-        _texts((r.severity_text, n) for r, n in zip(rows, sizes, strict=True)),
+        pa.array(number),
+        text,
         _texts((r.trace_id, n) for r, n in zip(rows, sizes, strict=True)),
         _texts((r.span_id, n) for r, n in zip(rows, sizes, strict=True)),
-        pa.concat_arrays([r.lines for r in rows]) if rows else pa.array([], pa.binary()),
+        lines,
         attributes([m for r, n in zip(rows, sizes, strict=True) for m in r.metadata or [None] * n]),
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA)
@@ -161,20 +178,41 @@ def _taken(rows: PushedRows, at: npt.NDArray[np.int64]) -> PushedRows:
 
 
 def _severity(rows: PushedRows) -> npt.NDArray[np.uint8]:
-    """What the sender says of it, in a label or in metadata; nothing is guessed from the line."""
-    if rows.severity is not None:
-        return rows.severity
-    of_stream = _word_of(rows.labels)
-    if not rows.metadata:
-        return np.full(len(rows.timestamps), of_stream, np.uint8)
-    return np.array([_word_of(m) or of_stream for m in rows.metadata], np.uint8)
+    """(n,) what the sender says: in the protocol's own field, else in metadata or in a label."""
+    given = rows.severity
+    if given is not None and given.all():
+        return given
+    of_stream = _number_of(rows.labels)
+    if rows.metadata:
+        named = np.array([_number_of(m) or of_stream for m in rows.metadata], np.uint8)
+    else:
+        named = np.full(len(rows.timestamps), of_stream, np.uint8)
+    return named if given is None else np.where(given, given, named)
 
 
-def _word_of(named: Metadata | None) -> int:
+def _number_of(named: Metadata | None) -> int:
+    """By the first of the names whose word is known; 0 where there is none."""
     if not named:
         return 0
-    word = next((named[n] for n in _LEVEL_NAMES if n in named), "")
-    return NUMBER_OF_WORD.get(word.lower(), 0)
+    words = (named[n].lower() for n in _LEVEL_NAMES if n in named)
+    return next((NUMBER_OF_WORD[w] for w in words if w in NUMBER_OF_WORD), 0)
+
+
+def _with_severity_of_lines(
+    number: npt.NDArray[np.uint8], text: pa.StringArray, lines: pa.BinaryArray
+) -> tuple[npt.NDArray[np.uint8], pa.StringArray]:
+    """(n,) numbers and texts, with what the lines say where the number was 0."""
+    unknown = np.flatnonzero(number == 0)
+    if not len(unknown):
+        return number, text
+    some = lines if len(unknown) == len(lines) else lines.take(pa.array(unknown))
+    found, found_text = detect_severity(some)
+    found = found.to_numpy(zero_copy_only=False)
+    known = np.flatnonzero(found)
+    number, place = number.copy(), np.arange(len(number))
+    number[unknown[known]] = found[known]
+    place[unknown[known]] = len(text) + known
+    return number, pa.concat_arrays([text, found_text]).take(pa.array(place))
 
 
 def _joined(parts: list[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:

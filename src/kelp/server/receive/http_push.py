@@ -50,15 +50,25 @@ _PROTOBUF = "application/x-protobuf"
 
 
 class Pushes:
-    """Takes what other protocols push."""
+    """Takes what other protocols push.
+
+    `severity_of_lines` is asked at every push, from the threads that receive: whether lines whose
+    sender says nothing of their severity are looked at for it.
+    """
 
     def __init__(
-        self, inbox: Inbox, reception: Reception, clock: Clock, metrics: PushMetrics
+        self,
+        inbox: Inbox,
+        reception: Reception,
+        clock: Clock,
+        metrics: PushMetrics,
+        severity_of_lines: Callable[[], bool],
     ) -> None:
         self._inbox = inbox
         self._reception = reception
         self._clock = clock
         self._metrics = metrics
+        self._severity_of_lines = severity_of_lines
         self._arrivals = Arrivals(clock)
 
     async def post_loki(self, call: Call) -> Response:
@@ -98,7 +108,12 @@ class Pushes:
         """Store what can be; the reasons why the rest cannot."""
         count = pushed.count
         if count:
-            batch = to_log_batch(pushed.rows, self._clock.now_ns(), self._arrivals.take(count))
+            batch = to_log_batch(
+                pushed.rows,
+                self._clock.now_ns(),
+                self._arrivals.take(count),
+                severity_of_lines=self._severity_of_lines(),
+            )
             if not self._inbox.accept_batch(tenant, batch, wait_s=SEARCHABLE_WAIT_S):
                 _log.warning("a push is durable and not in the store yet", extra={"records": count})
             self._metrics.records.labels(protocol).inc(count)
