@@ -22,6 +22,7 @@ class Process:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("KELP_")}
         # What the machine itself logs is no part of what is measured.
         environment |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
+        environment["KELP_AGENT_FILES"] = "[]"
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "kelp", *args],
             stdout=self._log,

@@ -15,3 +15,4 @@ settings.load_profile("kelp")
 
 for source in ("JOURNAL", "KMSG"):
     os.environ.setdefault(f"KELP_AGENT_{source}_ENABLED", "false")
+os.environ.setdefault("KELP_AGENT_FILES", "[]")

@@ -1,4 +1,4 @@
-"""The sources beside the pods' logs, as the settings want them: journald and the kernel.
+"""The sources beside the pods' logs, as the settings want them: files, journald, the kernel.
 
 Each is a collector and the assembler that understands it; the pipeline reads them in turn. A source
 that cannot be had on this node is off, and has said so.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from kelp.agent.assemble import JournalAssembler, KernelAssembler
-from kelp.agent.collect import JournalCollector, KmsgCollector
+from kelp.agent.assemble import JournalAssembler, KernelAssembler, PlainAssembler
+from kelp.agent.collect import FileLogCollector, JournalCollector, KmsgCollector
 from kelp.agent.collect.kmsg import read_boot_id
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.pipeline import Source
@@ -26,6 +27,10 @@ def node_sources(
 ) -> list[Source[Any]]:
     """What the node itself writes; `checkpoints` gives those of a stage by its name."""
     sources: list[Source[Any]] = []
+    if agent.files:
+        files = FileLogCollector(agent, clock, checkpoints("files.collect"), metrics)
+        zone = ZoneInfo(agent.zone) if agent.zone else None
+        sources.append(Source("files.", files, PlainAssembler(agent.max_record_bytes, zone)))
     if agent.journal.enabled:
         stored = checkpoints("journal.collect")
         journal = JournalCollector(agent, clock, stored, metrics, _boot_s)

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from kelp.agent.collect.batch import BatchBuilder, fair_shares
 from kelp.agent.collect.checkpoint import encode
 from kelp.agent.collect.descriptors import Descriptors
+from kelp.agent.collect.filetree import FileTree
 from kelp.agent.collect.handling import Handler
 from kelp.agent.collect.instancelog import InstanceLog
 from kelp.agent.collect.logfile import MIN_READ_BYTES, LogFile
@@ -100,7 +101,7 @@ class LogCollector:
                 break
         if batch is not None:
             self._more = self._more or any(r.last or r.file.readable for r in ready)
-        self._metrics.files_open.set(len(self._descriptors))
+        self._metrics.opened(id(self), len(self._descriptors))
         if batch is not None:
             self._metrics.read_bytes.inc(len(batch.data))
         return batch
@@ -219,7 +220,7 @@ class LogCollector:
         self._reconcile_dirty()
         if self._tree.pods:
             self._take_vanished()
-        self._metrics.files_known.set(self._logs.known_files())
+        self._metrics.known(id(self), self._logs.known_files())
 
     def _take_vanished(self) -> None:
         for log in self._logs.vanished(self._tree):
@@ -402,4 +403,18 @@ class PodLogCollector(LogCollector):
         # Absolute, but with its links unresolved: labels name the path that people know.
         root = Path(os.path.abspath(settings.pods_dir))  # noqa: PTH100
         tree = PodTree(root, metrics, settings.node, settings.cluster)
+        super().__init__(settings, clock, checkpoints, tree, metrics)
+
+
+class FileLogCollector(LogCollector):
+    """Reads the plain files that `settings.files` names; `metrics` are those of all collectors."""
+
+    def __init__(
+        self,
+        settings: Agent,
+        clock: Clock,
+        checkpoints: Mapping[str, bytes],
+        metrics: CollectMetrics,
+    ) -> None:
+        tree = FileTree(settings.files, settings.node, settings.cluster)
         super().__init__(settings, clock, checkpoints, tree, metrics)

@@ -49,11 +49,24 @@ class CollectMetrics:
         self.source_failures = counter(
             "source_failures", "Why a source could not be read", "source", "reason"
         )
-        self.files_open = Gauge(
+        self._files_open = Gauge(
             "kelp_agent_files_open", "Log files with an open descriptor", registry=registry
         )
-        self.files_known = Gauge("kelp_agent_files_known", "Log files known", registry=registry)
+        self._files_known = Gauge("kelp_agent_files_known", "Log files known", registry=registry)
+        self._open: dict[int, int] = {}
+        self._known: dict[int, int] = {}
         self._containers: set[tuple[str, str, str]] = set()
+
+    def opened(self, collector: int, count: int) -> None:
+        """How many files one of the collectors has open."""
+        if self._open.get(collector) != count:
+            self._open[collector] = count
+            self._files_open.set(sum(self._open.values()))
+
+    def known(self, collector: int, count: int) -> None:
+        """How many files one of the collectors knows."""
+        self._known[collector] = count
+        self._files_known.set(sum(self._known.values()))
 
     def count_loss(self, loss: Loss) -> None:
         """Add one loss to all that count losses."""
