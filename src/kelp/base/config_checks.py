@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TypeAlias
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import re2
+
 from kelp.base.mask import mask_url
-from kelp.base.settings import Settings
+from kelp.base.settings import Multiline, Settings
 from kelp.model.stream import LABEL_NAMES
 
 Finding: TypeAlias = tuple[str, str]
@@ -109,7 +111,29 @@ def _store(s: Settings) -> Iterator[Finding]:
                 )
 
 
+def _multiline(rules: Sequence[Multiline]) -> Iterator[Finding]:
+    key = "agent.multiline"
+    options = re2.Options()
+    options.log_errors = False  # what is wrong is told once, with its place
+    for number, rule in enumerate(rules, 1):
+        patterns = (rule.start_pattern, rule.continue_pattern, rule.unfinished_pattern)
+        given = [p for p in patterns if p]
+        if len(given) != 1:
+            yield (
+                key,
+                "expected one of start_pattern, continue_pattern and unfinished_pattern "
+                f"in rule {number}; got {len(given)}",
+            )
+        for pattern in given:
+            try:
+                re2.compile(pattern.encode(), options)
+            except re2.error as e:
+                reason = e.args[0].decode() if isinstance(e.args[0], bytes) else e
+                yield key, f'expected a regular expression of RE2; got "{pattern}": {reason}'
+
+
 def _agent(s: Settings) -> Iterator[Finding]:
+    yield from _multiline(s.agent.multiline)
     url = s.agent.ship.url
     if url and urlsplit(url).scheme not in ("http", "https"):
         yield "agent.ship.url", f'expected http://host:port or https://host:port; got "{url}"'

@@ -94,6 +94,9 @@ class Store(Section):
     """Rules by dataset and namespace; the first that fits counts."""
     max_bytes: Bytes = 0
     """Size of the embedded store at which its oldest records go; 0: no limit."""
+    delete_delay_s: Seconds = 60.0
+    """A deletion is done so long after it was asked for (Loki: delete_request_cancel_period): time
+    to cancel it, and by then what was received before it is in the store."""
     encryption_key_file: str = ""
     """File with 32 hex digits: the embedded store is encrypted (AES-128-CTR) with that key."""
 
@@ -225,6 +228,27 @@ class Kmsg(Section):
     """The device."""
 
 
+class Multiline(Section):
+    """How lines of a container become records; the first rule that fits it counts.
+
+    Exactly one of the three patterns (RE2) is set; containers without a rule have their stack
+    traces recognised.
+    """
+
+    namespace: str = "*"
+    """Glob; "*" stands for all."""
+    pod: str = "*"
+    """Glob; "*" stands for all."""
+    container: str = "*"
+    """Glob; "*" stands for all."""
+    start_pattern: str = ""
+    """A line in which it is found begins a record; the lines behind belong to it."""
+    continue_pattern: str = ""
+    """A line in which it is found belongs to the one before."""
+    unfinished_pattern: str = ""
+    """A line in which it is found goes on in the next one."""
+
+
 class Agent(Section):
     """`kelp agent`: collects on a node."""
 
@@ -261,6 +285,14 @@ class Agent(Section):
     container the node's own has to be named."""
     journal: Journal = field(default_factory=Journal)
     kmsg: Kmsg = field(default_factory=Kmsg)
+    join_traces: bool = True
+    """Make one record of a stack trace's lines. Off: every line is a record, save where a rule of
+    `multiline` says otherwise."""
+    trace_timeout_s: Seconds = 1.0
+    """A trace whose next line does not come is given out after this: long enough for a runtime
+    that prints line by line, short enough for whoever waits for the last line."""
+    multiline: list[Multiline] = []
+    """Rules by container, of namespace, pod and container; the first that fits counts."""
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""
