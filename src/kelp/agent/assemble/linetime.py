@@ -33,13 +33,12 @@ from kelp.agent.assemble.wall import (
 from kelp.base.gather import Bytes, Places, slices, windows
 
 _WIDTH = 64  # longest: a zone behind nine digits of fraction; room for what is read behind it
-_LONG_WIDTH = 256  # of lines whose time stands further in
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LONG_WIDTH = 128  # of lines whose time stands further in
+_MONTHS = (
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
+    b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+)  # fmt: skip
 _PREFIXES = (b"[", b"time=", b'time="', b"ts=", b'ts="')  # of two that fit the longer is later
-_CLF = (
-    r"^\S+ \S+ [^\[]{0,100}\[(?P<day>\d\d)/(?P<month>[A-Z][a-z][a-z])/(?P<year>\d{4})"
-    r":(?P<clock>\d\d:\d\d:\d\d) (?P<zone>[+-]\d{4})\]"
-)
 _AUDIT = r"^(?:node=\S+ )?type=\S+ msg=audit\((?P<seconds>\d{1,10})\.(?P<millis>\d{3}):"
 
 Found = tuple[Nanos, Flags]
@@ -58,7 +57,7 @@ def line_times(spans: Spans, wall: Wall) -> Found:
         times[left], known[left] = _settle(read, window, wall)
     left = np.flatnonzero(~known)
     if len(left):
-        times[left], known[left] = _by_pattern(spans, left)
+        times[left], known[left] = _further_in(spans, left)
     return times, known
 
 
@@ -138,9 +137,7 @@ def _klog(window: Bytes, wall: Wall) -> Found:
 
 
 def _syslog(window: Bytes, wall: Wall) -> Found:
-    month = np.zeros(len(window), np.int64)
-    for number, name in enumerate(_MONTHS, start=1):
-        month[(window[:, :3] == np.frombuffer(name.encode(), np.uint8)).all(axis=1)] = number
+    month = _months(window, 0)
     tens = np.where(window[:, 4] == ord(" "), np.uint8(ord("0")), window[:, 4])
     day, good = digits(np.stack((tens, window[:, 5]), axis=1), (0, 1))
     of_day, good_clock = clock_ns(window, 7)
@@ -157,41 +154,61 @@ def _of_some_year(good: Flags, month: Nanos, day: Nanos, of_day: Nanos, wall: Wa
     return times, good
 
 
-def _by_pattern(spans: Spans, rows: Places) -> Found:
-    """Lines whose time stands further in."""
-    length = np.minimum(spans.stop[rows] - spans.start[rows], _LONG_WIDTH)
-    text = slices(spans.start[rows], length, spans.data)
-    times, known = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
-    for pattern, read in ((_CLF, _clf), (_AUDIT, _audit)):
-        found = pc.extract_regex(text, pattern)
-        mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
-        if len(mine):
-            times[mine], known[mine] = read(found.take(pa.array(mine)))
+def _further_in(spans: Spans, rows: Places) -> Found:
+    """Lines whose time stands behind something else."""
+    head = _window(spans, spans.start, rows, _LONG_WIDTH)
+    times, known = _bracketed(spans, rows, head)
+    named = np.zeros(len(rows), np.bool_)
+    for word in (b"type=", b"node="):
+        named |= (head[:, : len(word)] == np.frombuffer(word, np.uint8)).all(axis=1)
+    mine = np.flatnonzero(named & ~known)
+    if len(mine):
+        times[mine], known[mine] = _audit(spans, rows[mine])
     return times, known
 
 
-def _clf(found: pa.StructArray) -> Found:
-    names = pa.array([m.encode() for m in _MONTHS], pa.binary())
-    month = pc.fill_null(pc.index_in(found.field("month"), names), -1).to_numpy().astype(np.int64)
-    start, good = days_ns(_numbers(found, "year"), month + 1, _numbers(found, "day"))
-    of_day, good_clock = clock_ns(_fixed(found, "clock", 8), 0)
-    zone = np.pad(_fixed(found, "zone", 5), ((0, 0), (0, 4)))
-    shift, zoned = zone_ns(zone, np.zeros(len(zone), np.int64))
-    return start + of_day - shift, good & good_clock & zoned
+def _bracketed(spans: Spans, rows: Places, head: Bytes) -> Found:
+    """`[20/Nov/2026:10:11:12 +0100` behind the line's first bracket."""
+    bracket = head == ord("[")
+    begin = np.minimum(spans.start[rows] + bracket.argmax(axis=1) + 1, spans.stop[rows])
+    start = spans.start.copy()
+    start[rows] = begin
+    window = _window(spans, start, rows, 32)
+    day, good = digits(window, (0, 1))
+    month = _months(window, 3)
+    year, good_year = digits(window, (7, 8, 9, 10))
+    of_day, good_clock = clock_ns(window, 12)
+    good &= bracket.any(axis=1) & good_year & good_clock & (month > 0)
+    for column, mark in ((2, "/"), (6, "/"), (11, ":")):
+        good &= window[:, column] == ord(mark)
+    midnight, good_day = days_ns(year, month, day)
+    shift, zoned = zone_ns(window, np.full(len(rows), 20))
+    good &= good_day & zoned
+    return np.where(good, midnight + of_day - shift, 0), good
 
 
-def _audit(found: pa.StructArray) -> Found:
-    seconds = _numbers(found, "seconds")
-    good = seconds < (1 << 33)
-    millis = _numbers(found, "millis")
-    return np.where(good, seconds * 1_000_000_000 + millis * 1_000_000, 0), good
+def _months(window: Bytes, at: int) -> Nanos:
+    """The number of the month that is called so from a column on; 0 for none."""
+    month = np.zeros(len(window), np.int64)
+    for number, name in enumerate(_MONTHS, start=1):
+        text = np.frombuffer(name, np.uint8)
+        month[(window[:, at : at + 3] == text).all(axis=1)] = number
+    return month
+
+
+def _audit(spans: Spans, rows: Places) -> Found:
+    length = np.minimum(spans.stop[rows] - spans.start[rows], _LONG_WIDTH)
+    found = pc.extract_regex(slices(spans.start[rows], length, spans.data), _AUDIT)
+    times, known = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
+    mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    if len(mine):
+        found = found.take(pa.array(mine))
+        seconds, millis = _numbers(found, "seconds"), _numbers(found, "millis")
+        known[mine] = good = seconds < (1 << 33)
+        times[mine] = np.where(good, seconds * 1_000_000_000 + millis * 1_000_000, 0)
+    return times, known
 
 
 def _numbers(found: pa.StructArray, name: str) -> Nanos:
     numbers: Nanos = pc.cast(pc.cast(found.field(name), pa.string()), pa.int64()).to_numpy()
     return numbers
-
-
-def _fixed(found: pa.StructArray, name: str, width: int) -> Bytes:
-    text = pc.cast(found.field(name), pa.binary(width))
-    return np.frombuffer(b"".join(text.to_pylist()), np.uint8).reshape(-1, width)
