@@ -18,15 +18,19 @@ boost::stacktrace, gdb's `backtrace`, glibc's backtrace_symbols.
 
 from __future__ import annotations
 
-from kelp.agent.assemble.traces.rules import SPACE, Language, bears, begin, joins
+from kelp.agent.assemble.traces.rules import SPACE, Language, bears, begin, joins, message
 
 _SANITIZER = rb"^==\d+==\s*(?:ERROR|WARNING): \w+Sanitizer|^WARNING: ThreadSanitizer: "
+_ABORTING = rb"^==\d+==\s*ABORTING"
+_SHADOW = (
+    rb"^Shadow |^=>?0x|^  0x[0-9a-f]+: |^  [A-Z][\w '/-]+: +[0-9a-f]{2}|^==\d+=="
+    rb"|^\w+Sanitizer can not"
+)
 _REPORT = (
     rb"^ +#\d+ |^ {2,}(?:Read|Write|Atomic|Previous|Location|Mutex|Thread|Goroutine|Hint) "
-    rb"|^(?:READ|WRITE|ACCESS) of size |^(?:0x|Address )[0-9a-f]*|^SUMMARY: \w+Sanitizer"
-    rb"|^(?:previously |freed by |allocated by |is located |Thread T|Shadow |HINT: |Uninitialized )"
-    rb"|^(?:Direct|Indirect) leak of |^=>?0x|^  0x[0-9a-f]+: |^=>0x|^ +\[\d+, \d+\)|^==\d+=="
-    rb"|^  [A-Z][\w '/-]+: +[0-9a-f]{2}|^  This frame has |^\w+Sanitizer can not"
+    rb"|^(?:READ|WRITE|ACCESS) of size |^0x[0-9a-f]+ is |^Address 0x|^(?:Direct|Indirect) leak of "
+    rb"|^(?:previously |freed by |allocated by |is located |Thread T|HINT: |Uninitialized )"
+    rb"|^ +\[\d+, \d+\)|^  This frame has |" + _SHADOW
 )
 _GLOG = (
     rb"^\*\*\* .* \*\*\*$|^PC: @ |^ +@ +0x|^ +\.{3} +(?:and|at) (?:at )?least"
@@ -62,9 +66,15 @@ CPP = Language(
     states={
         "cpp.rule": (joins(_SANITIZER, "cpp.sanitizer"),),
         "cpp.sanitizer": (
+            joins(rb"^={18}$|" + _ABORTING),
+            joins(rb"^SUMMARY: \w+Sanitizer", "cpp.summary"),
             joins(_REPORT, "cpp.sanitizer"),
-            joins(rb"^={18}$"),
-            bears(rb"", "cpp.sanitizer"),
+            message("cpp.sanitizer"),
+        ),
+        "cpp.summary": (
+            joins(rb"^={18}$|" + _ABORTING),
+            joins(_SHADOW, "cpp.summary"),
+            bears(rb"^$", "cpp.summary"),
         ),
         "cpp.glog": (joins(_GLOG, "cpp.glog"),),
         "cpp.check": (joins(rb"^\*\*\* Check failure stack trace", "cpp.glog"),),

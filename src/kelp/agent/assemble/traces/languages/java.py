@@ -25,7 +25,10 @@ STRONG = (
 )
 # The class of an exception somewhere in the line, and a mark behind it.
 MEDIUM = rb"\w(?:Exception|Error|Throwable)[:\[\r;]|(?:Exception|Error|Throwable)(?:: |$)"
-_WEAK = rb"(?i:exception|error|throwable|stack ?trace|failed|failure|fatal|panic|\bfault)"
+_WEAK = (
+    rb"(?i:exception|error|throwable|stack ?trace|failed|failure|fatal|panic|\bfault)"
+    rb"|^[\t ]*(?:[\w$]+\.)+[A-Z][\w$]*(?:: |$)"  # the full name of a class, whatever it is called
+)
 
 _FRAME = rb"^[\t ]+(?:eval )?at \S"
 # A frame that nothing else looks like: a call in brackets, or a place with a line.
