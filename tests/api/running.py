@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from kelp.base.clock import Clock
 from kelp.base.settings import Settings
 from kelp.server.main import KelpServer, token_file
 from tests.waiting import wait_until
@@ -31,9 +32,13 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, load: Callable[[], Settings] | None = None) -> Iterator[Running]:
+def running(
+    settings: Settings,
+    load: Callable[[], Settings] | None = None,
+    clock: Clock | None = None,
+) -> Iterator[Running]:
     """The server within the block; it must stop within five seconds."""
-    server = KelpServer(settings, load)
+    server = KelpServer(settings, load, clock)
     announced: list[str] = []
     failed: list[BaseException] = []
 

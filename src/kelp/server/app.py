@@ -34,8 +34,9 @@ from kelp.server.admit.tokens import TokenGate
 from kelp.server.http.body import BodyBudget
 from kelp.server.http.dispatch import RequestMetrics, routes, unrouted
 from kelp.server.http.endpoint import Call, Endpoint
-from kelp.server.ports import EngineError, Scope
+from kelp.server.ports import Deletions, EngineError, Scope
 from kelp.server.query.budget import Budget
+from kelp.server.query.deleting import check_deletable
 from kelp.server.query.derived import SERVICE_SOURCES
 from kelp.server.query.service import QueryService
 from kelp.server.query.tailing import TailCursor
@@ -45,6 +46,7 @@ from kelp.server.receive.http_segments import Segments
 from kelp.server.receive.inbox import Inbox
 from kelp.server.receive.reception import Reception
 from kelp.server.serve.askers import Asker
+from kelp.server.serve.deletes import Deletes
 from kelp.server.serve.drilldown import Drilldown
 from kelp.server.serve.follow import Followers
 from kelp.server.serve.logs import Logs
@@ -82,6 +84,7 @@ class Parts:
     inbox: Inbox
     queries: Queries
     sql: Sql
+    deletions: Deletions
     cursor_at: Callable[[int], Any]  # where following begins, by a time in nanoseconds
     cancel: Callable[[str], None]  # stops the query with an id
     operations: Operations
@@ -114,6 +117,14 @@ class Surface:
             parts.clock,
             parts.operations.settings,
             SERVICE_SOURCES,
+        )
+        self._deletes = Deletes(
+            parts.deletions,
+            check_deletable,
+            asker,
+            scope_of,
+            parts.clock,
+            parts.settings.store.delete_delay_s,
         )
         self._sql = SqlRoute(parts.sql, asker, scope_of)
         self._segments = Segments(
@@ -159,6 +170,7 @@ class Surface:
             *self._loki.endpoints(),
             self._tail.endpoint(),
             *self._drilldown.endpoints(),
+            *self._deletes.endpoints(),
             *rules_endpoints(),
             *self._pushes.endpoints(),
             *self._process.endpoints(),
@@ -235,8 +247,13 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Opened]:
             registry=registry,
         )
         stack.callback(inbox.close, DRAIN_S)
+        queries = QueryService(store.engine, settings.query, store.dialect, clock)
         upkeep = Upkeep(
-            lambda: store.engine.query("SELECT 1"), store.apply_retention, clock, registry
+            lambda: store.engine.query("SELECT 1"),
+            store.apply_retention,
+            lambda now_ns: store.run_deletions(queries.doomed, now_ns),
+            clock,
+            registry,
         )
         stack.callback(upkeep.stop)
         yield Opened(store, inbox, upkeep, registry, clock)
@@ -262,6 +279,7 @@ def parts_of(opened: Opened, settings: Settings, gate: TokenGate, operations: Op
         inbox=opened.inbox,
         queries=query_service(opened, settings.query),
         sql=sql,
+        deletions=opened.store.deletions,
         cursor_at=TailCursor,
         cancel=engine.cancel,
         operations=operations,

@@ -113,6 +113,41 @@ class Scope:
     condition: str = "1"
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """A request to delete records; `scope` is the condition of the Scope of whoever asked."""
+
+    id: str
+    tenant: str
+    query: str  # a selector with line filters
+    scope: str
+    start_ns: int
+    end_ns: int  # both ends included
+    created_ns: int
+    processed: bool = False
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """What a Deletion means: records of these streams that fulfil an SQL condition."""
+
+    stream_ids: Sequence[int]
+    condition: str
+
+
+class Deletions(Protocol):
+    """Requests to delete. Must be safe to call from several threads; raises EngineError."""
+
+    def add(self, deletion: Deletion) -> None:
+        """Keep a request; it must survive a restart from here on."""
+
+    def listed(self, scope: Scope) -> list[Deletion]:
+        """Those that the scope may know of, the newest first, without cancelled ones."""
+
+    def cancel(self, deletion: Deletion) -> bool:
+        """Whether it was cancelled; False where it is under way or processed."""
+
+
 class QueryError(Exception):
     """The query is wrong: the user's to mend (HTTP 400). The text has line and column if known."""
 

@@ -1,4 +1,6 @@
-"""What the server does by itself: looks whether the store answers, and lets old records go."""
+"""What the server does by itself: looks whether the store answers, lets old records go, and those
+that somebody asked to delete.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,14 @@ class Upkeep:
         self,
         ping: Callable[[], object],
         apply_retention: Callable[[int], object],
+        run_deletions: Callable[[int], object],
         clock: Clock,
         registry: CollectorRegistry,
     ) -> None:
-        """`ping` raises where the store does not answer; `apply_retention` gets the time in ns."""
+        """`ping` raises where the store does not answer; the others get the time in ns."""
         self._ping = ping
         self._apply_retention = apply_retention
+        self._run_deletions = run_deletions
         self._clock = clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kelp-upkeep", daemon=True)
@@ -39,7 +43,7 @@ class Upkeep:
         )
         self._failed = Counter(
             "kelp_server_upkeep_failures",
-            "Rounds of the upkeep that failed, by task: ping, retention.",
+            "Rounds of the upkeep that failed, by task: ping, retention, deletions.",
             ["task"],
             registry=registry,
         )
@@ -58,6 +62,8 @@ class Upkeep:
         """What is due now."""
         self.trouble = self._tried("ping", self._ping)
         self._up.set(0 if self.trouble else 1)
+        if not self.trouble:
+            self._tried("deletions", lambda: self._run_deletions(self._clock.now_ns()))
         if not self.trouble and self._clock.monotonic() >= self._next_retention:
             self._next_retention = self._clock.monotonic() + RETENTION_EVERY_S
             self._tried("retention", lambda: self._apply_retention(self._clock.now_ns()))

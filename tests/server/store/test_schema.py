@@ -11,7 +11,7 @@ from kelp.server.store.store import Store
 from tests.server.store.reading import column, scalar
 
 CLUSTER = Layout(cluster="main")
-TABLES = {b"records", b"streams", b"losses", b"files", b"kelp_migrations"}
+TABLES = {b"records", b"streams", b"losses", b"files", b"deletions", b"kelp_migrations"}
 
 
 def test_the_tables_are_there(store: Store) -> None:

@@ -46,18 +46,26 @@ class RequestMetrics:
 
 def routes(endpoints: Iterable[Endpoint], metrics: RequestMetrics) -> list[BaseRoute]:
     """Routes of all endpoints."""
-    return [_route(e, metrics) for e in endpoints]
+    by_path: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, []).append(endpoint)
+    return [_route(path, of_path, metrics) for path, of_path in by_path.items()]
 
 
-def _route(endpoint: Endpoint, metrics: RequestMetrics) -> Route:
+def _route(path: str, endpoints: list[Endpoint], metrics: RequestMetrics) -> Route:
+    """One for all methods of a path: a method that none has is then told what there is."""
+    by_method = {method: e for e in endpoints for method in e.methods}
+
     async def run(request: Request) -> Response:
+        # HEAD is answered as GET, without the body.
+        endpoint = by_method["GET" if request.method == "HEAD" else request.method]
         began = time.perf_counter()
         response = await answer(endpoint, request)
         metrics.seconds.labels(endpoint.name).observe(time.perf_counter() - began)
         metrics.requests.labels(endpoint.name, str(response.status_code)).inc()
         return response
 
-    return Route(endpoint.path, run, methods=list(endpoint.methods), name=endpoint.name)
+    return Route(path, run, methods=list(by_method), name=endpoints[0].name)
 
 
 async def answer(endpoint: Endpoint, request: Request) -> Response:

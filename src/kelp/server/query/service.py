@@ -13,8 +13,8 @@ from typing import Any
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.settings import Query as QuerySettings
 from kelp.model.loss import Loss
-from kelp.server.ports import Dialect, Engine, QueryError, Scope
-from kelp.server.query import catalog, explaining, losses, tailing
+from kelp.server.ports import Deletion, Dialect, Doomed, Engine, QueryError, Scope
+from kelp.server.query import catalog, deleting, explaining, losses, tailing
 from kelp.server.query.budget import Budget
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
@@ -251,6 +251,10 @@ class QueryService:
         """What is missing of the containers that the query's selector names, ordered by end."""
         context = self._context(scope, None, query_id)
         return losses.find(context, parse_log_query(query).matchers, start_ns, end_ns)
+
+    def doomed(self, deletion: Deletion) -> Doomed:
+        """What a request to delete means now, under the rights of whoever asked for it."""
+        return deleting.doomed(self._context(deleting.scope_of(deletion), None, ""), deletion)
 
     # --- queries as text -----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ Json: TypeAlias = dict[str, Any]
 _REASONS = {
     400: "The request is wrong; the text says how.",
     401: "No token, or a wrong one.",
+    404: "There is no such thing.",
     408: "The body stopped coming.",
     413: "The body is too large.",
     415: "A content type or encoding that is not read here.",
@@ -72,8 +73,9 @@ def openapi(endpoints: Iterable[Endpoint]) -> Json:
 def _operation(endpoint: Endpoint, method: str) -> Json:
     in_form = endpoint.reads_form and method == "POST"
     url = [p for p in endpoint.parameters if not (in_form and p.where == "query")]
+    first = method == endpoint.methods[0]
     operation: Json = {
-        "operationId": endpoint.name if method == endpoint.methods[0] else f"{endpoint.name}Post",
+        "operationId": endpoint.name if first else f"{endpoint.name}{method.capitalize()}",
         "summary": endpoint.doc,
         "parameters": [_parameter(p) for p in url],
         "responses": _responses(endpoint),

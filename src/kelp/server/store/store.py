@@ -6,8 +6,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from kelp.base.settings import Store as StoreSettings
-from kelp.server.ports import Dialect, Engine, Group
+from kelp.server.ports import Deletion, Dialect, Doomed, Engine, Group
 from kelp.server.store.database import Database
+from kelp.server.store.deletions import DeletionRequests
 from kelp.server.store.known import KnownStreams
 from kelp.server.store.needle import NeedleDialect
 from kelp.server.store.retention import Dropped, RetentionPass
@@ -35,6 +36,7 @@ class Store:
         self._writer = Writer(database, self._known)
         self._retention = RetentionPass(database, layout, settings, monotonic)
         self._migrated = migrated
+        self.deletions = DeletionRequests(database, layout, settings.delete_delay_s)
 
     @property
     def engine(self) -> Engine:
@@ -64,6 +66,11 @@ class Store:
         if dropped.streams:
             self._known.forget()
         return dropped
+
+    def run_deletions(self, doom: Callable[[Deletion], Doomed], now_ns: int) -> int:
+        """Delete what was asked for and is due; see DeletionRequests.run."""
+        self.prepare()
+        return self.deletions.run(doom, now_ns)
 
     def close(self) -> None:
         """Close the engine; what was inserted is on disk."""
