@@ -18,7 +18,7 @@ from kelp.agent.assemble.traces.machine import OPTIONS, looked_at
 from kelp.agent.assemble.traces.rules import LOOKED_AT_BYTES
 from kelp.base.gather import Bytes, Places
 
-# What an empty row looks like in the table: two bytes that no evidence begins with.
+# What an empty row looks like in the table: as two bytes of rules.EMPTY.
 _EMPTY = 0
 
 

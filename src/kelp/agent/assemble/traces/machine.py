@@ -118,7 +118,7 @@ class _Patterns:
 def _options() -> re2.Options:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1  # bytes are bytes, whatever they mean
-    options.max_mem = 32 << 20  # of the automaton's cache; all starts together need some 2 MiB
+    options.max_mem = 8 << 20  # of the automaton's cache; all starts together need some 2 MiB
     return options
 
 

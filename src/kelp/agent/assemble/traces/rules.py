@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 # Only this much of a line is looked at: what tells a frame from text stands at its beginning.
 LOOKED_AT_BYTES = 2048
 
+# Prefixes of evidence: of an indented line; of one without a byte.
 SPACE = (b"\t", b" ")
+EMPTY = b"\0"
 
 # The state of a trace that is whole: nothing may follow.
 END = ""

@@ -17,7 +17,7 @@ Formats: eval_error.c and error.c of CRuby (since 3.4 with ' for `); Rails' Debu
 from __future__ import annotations
 
 from kelp.agent.assemble.traces.languages.java import MEDIUM, STRONG
-from kelp.agent.assemble.traces.rules import SPACE, Language, bears, begin, joins, message
+from kelp.agent.assemble.traces.rules import EMPTY, SPACE, Language, bears, begin, joins, message
 
 _TAGS = rb"^(?:\[[^\]]*\] ?)*"  # of Rails' tagged logging, on every line
 _PLACE = rb"[^\s:(][^:(]*:\d+:in [`']"
@@ -77,6 +77,7 @@ RUBY = Language(
             rb"^[\t ]+(?:\d+: )?from \S|^[\t ]+.*\.rb:\d+|^[\t ]*\^|^[\t ]+\.\.\.|^[\t ]*$",
         ),
         ((b"[",), rb"^(?:\[[^\]]*\] ?)+[\t ]*$"),
+        ((EMPTY,), rb"^$"),  # between the message and the trace of Rails
         ((b"/",), rb"^/\S*\.rb:\d+:in "),
         ((b"--",), rb"^-- "),
         (
