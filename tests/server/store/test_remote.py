@@ -10,9 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kelp.base.errors import ConfigError
-from kelp.base.settings import Server, Settings
+from kelp.base.settings import Query, Server, Settings
 from kelp.base.settings import Store as StoreSettings
-from kelp.server.ports import EngineError, Scope
+from kelp.server.ports import Deletion, EngineError, Scope
+from kelp.server.query.service import QueryService
 from kelp.server.receive.inbox import Inbox
 from kelp.server.store.opening import open_store
 from kelp.server.store.remote import RemoteDatabase
@@ -47,6 +48,17 @@ def test_a_repeat_is_dropped(remote: Store) -> None:
     for _ in range(2):
         remote.insert(group("g", part([b"a"]), part([b"b"], start_ns=NOW_NS - DAY_NS)))
     assert scalar(remote.engine, "SELECT count() FROM records") == 2
+
+
+def test_a_deletion_is_kept_and_done_there(remote: Store) -> None:
+    remote.insert(group("g", part([b"a secret", b"b"])))
+    asked = Deletion("d", "", '{pod=~".+"} |= "secret"', "1", 0, NOW_NS + DAY_NS, NOW_NS)
+    remote.deletions.add(asked)
+    assert remote.deletions.listed(Scope()) == [asked]
+    queries = QueryService(remote.engine, Query())
+    assert remote.run_deletions(queries.doomed, NOW_NS + DAY_NS) == 1
+    assert column(remote.engine, "SELECT body FROM records") == [b"b"]
+    assert [d.processed for d in remote.deletions.listed(Scope())] == [True]
 
 
 @pytest.mark.parametrize("value", ["it's", "a\tb\nc\\d", "ü", "x" * 10_000])
