@@ -43,11 +43,12 @@ def _groups(frame: Frame, grouping: Grouping | None) -> dict[Key, list[int]]:
 
 def aggregate(frame: Frame, op: str, grouping: Grouping | None, k: int | None) -> Frame:
     """The aggregation `op` over each group."""
-    groups = _groups(frame, grouping)
     if op in ("topk", "bottomk", "approx_topk"):
-        return _ranked(frame, groups, k or 1, descending=op != "bottomk")
+        frame = _by_labels(frame)
+        return _ranked(frame, _groups(frame, grouping), k or 1, descending=op != "bottomk")
     if op in ("sort", "sort_desc"):
-        return _sorted(frame, descending=op == "sort_desc")
+        return _sorted(_by_labels(frame), descending=op == "sort_desc")
+    groups = _groups(frame, grouping)
     combine = _COMBINE[op]
     values = np.zeros((len(groups), frame.values.shape[1]))
     present = np.zeros(values.shape, dtype=bool)
@@ -94,6 +95,13 @@ _COMBINE: dict[str, Callable[[Floats, Bools], Floats]] = {
     "sum": _sum, "count": _count, "avg": _avg, "min": _min, "max": _max,
     "stdvar": _stdvar, "stddev": _stddev,
 }  # fmt: skip
+
+
+def _by_labels(frame: Frame) -> Frame:
+    """Series in the order of their labels: SQL gives groups in any order, and equal values rank
+    as they come, so that one query would have two answers."""
+    rows = range(len(frame.labels))
+    return frame.take(sorted(rows, key=lambda row: key_of(frame.labels[row])))
 
 
 def _rank_keys(values: Floats, *, descending: bool) -> Floats:
