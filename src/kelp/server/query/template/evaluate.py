@@ -12,6 +12,7 @@ from kelp.server.query.template.times import Time
 
 MAX_OUTPUT = 1 << 20  # characters of one line or label; a loop over a repeated text ends here
 _MAX_CALLS = 100  # templates that call templates
+_MAX_TURNS = 100_000  # of all loops of one run: `range` over a number needs no data to go on
 
 Function = Callable[..., Any]
 
@@ -43,6 +44,7 @@ class Evaluation:
         self._out: list[str] = []
         self._size = 0
         self._calls = 0
+        self._turns = 0
 
     def run(self, body: nodes.Body, dot: Any) -> str:
         """The output; TemplateError where a value does not fit."""
@@ -89,6 +91,7 @@ class Evaluation:
         ran = False
         for index, value in _items(self._pipeline(pipeline, dot)):
             ran = True
+            self._turn()
             mark = len(self._variables)
             bound = (index, value) if len(names) == 2 else (value,)
             for name, one in zip(names, bound, strict=False):
@@ -103,6 +106,11 @@ class Evaluation:
                 del self._variables[mark:]
         if not ran:
             self._body(node.otherwise, dot)
+
+    def _turn(self) -> None:
+        self._turns += 1
+        if self._turns > _MAX_TURNS:
+            raise TemplateError(f"template: its loops turn more than {_MAX_TURNS} times")
 
     def _call_template(self, node: nodes.Call, dot: Any) -> None:
         body = self._defined.get(node.name)
@@ -143,6 +151,8 @@ class Evaluation:
             return self._method(first, rest, dot, last)
         if rest or last:
             raise TemplateError("template: can't give argument to non-function")
+        if isinstance(first, nodes.Constant) and first.value is None:
+            raise TemplateError("nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: nodes.Operand, dot: Any) -> Any:
@@ -177,10 +187,14 @@ class Evaluation:
             return self._functions[name](*arguments)
         except TemplateError:
             raise
-        except (ValueError, TypeError, ArithmeticError, LookupError) as e:
+        except TypeError:  # its text is about Python's functions, nothing that the user wrote
+            raise TemplateError(f"wrong number or types of args for {name}") from None
+        except (ValueError, ArithmeticError, LookupError) as e:
             raise TemplateError(f"error calling {name}: {e}") from None
 
     def _short_circuit(self, name: str, operands: list[Any], dot: Any, last: list[Any]) -> Any:
+        if not operands and not last:
+            raise TemplateError(f"wrong number of args for {name}: want at least 1 got 0")
         value: Any = None
         for operand in operands:
             value = self._operand(operand, dot)

@@ -109,7 +109,12 @@ def _markup(text: str) -> str:
     return html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
 
 
+def _called(value: Any, *_: Any) -> Any:
+    raise TemplateError(f"error calling call: non-function of type {type_name(value)}")
+
+
 _OWN: dict[str, Function] = {
+    "call": _called,  # known when a template is read; nothing that it is given is a function
     "and": lambda *values: values[-1],  # both are short-circuited where they are called
     "or": lambda *values: values[-1],
     "not": lambda value: not truth(value),

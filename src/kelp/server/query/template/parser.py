@@ -274,7 +274,11 @@ class TemplateParser:
     def _number(self, item: Item) -> int | float:
         if item.kind == "char":
             inner = item.text[1:-1].replace("\\'", "'").replace('"', '\\"')
-            return ord(unquote(f'"{inner}"')[:1] or "\0")
+            try:
+                return ord(unquote(f'"{inner}"'))
+            except (ValueError, TypeError):
+                message = f"malformed character constant: {item.text}"
+                raise self._fail(message, item) from None
         try:
             return int(item.text.replace("_", ""), 0)
         except ValueError:

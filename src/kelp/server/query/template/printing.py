@@ -16,6 +16,7 @@ from kelp.server.query.template.times import Time
 
 NO_VALUE = "<no value>"
 _MAX_WIDTH = 10_000  # Go bounds a width by a million; a line has no use for more than this
+_SHORTEST_PRECISION = 6  # what strconv compares the exponent with for %g of the shortest digits
 _VERB = re.compile(r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(.)?", re.DOTALL)
 
 
@@ -47,13 +48,12 @@ def shown(value: Any, *, top: bool = True) -> str:
 
 
 def shown_float(value: float) -> str:
-    """%v of a float: the shortest digits, with an exponent below 1e-4 and from 1e21 on."""
+    """%v of a float: the shortest digits, with an exponent below 1e-4 and from 1e6 on."""
     if math.isnan(value) or math.isinf(value) or value == 0:
         return format_float(value)
-    exponent = math.floor(math.log10(abs(value)))
     digits = Decimal(repr(value)).as_tuple()
     exponent = len(digits.digits) + int(digits.exponent) - 1
-    if -4 <= exponent < 21:
+    if -4 <= exponent < _SHORTEST_PRECISION:
         return format_float(value)
     return _with_exponent(f"{Decimal(repr(value)).normalize():e}")
 
