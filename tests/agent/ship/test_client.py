@@ -204,7 +204,7 @@ def test_mtls_and_a_certificate_that_is_renewed(tmp_path, authority):
         with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|broken|eof"):
             client(url, ca_file=ca_file).send(1, BODY)
         sender = client(url, ca_file=ca_file, **identity(strangers, tmp_path))
-        with pytest.raises(OSError, match=r"(?i)unknown ca|reset|closed|broken"):
+        with pytest.raises(OSError, match=r"(?i)unknown ca|reset|closed|broken|eof"):
             sender.send(1, BODY)
         identity(authority, tmp_path)
         assert sender.send(1, BODY).status == 200

@@ -31,7 +31,7 @@ def run(*command):
 
 
 def test_ps():
-    text = run("ps", "-eo", "pid,ppid,stat,rss,nlwp,user:32,args", "--no-headers")
+    text = run("ps", "-wweo", "pid,ppid,stat,rss,nlwp,user:32,args", "--no-headers")
     theirs = {int(line.split()[0]): line.split(maxsplit=6) for line in text.splitlines()}
     ours = {p.pid: p for p in PsSampler(ROOTS, CLOCK).sample().processes}
     both = theirs.keys() & ours.keys()
