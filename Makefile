@@ -21,7 +21,7 @@ contracts: $(READY)
 	$(BIN)/lint-imports --no-cache
 
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(READY) ## measure against the targets; writes a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
