@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -71,6 +73,21 @@ def test_other_routes_answer_while_queries_are_stuck(api: Api) -> None:
         for one in stuck:
             one.result()
     wait_until(lambda: metric(api, "kelp_server_queries_running") == 0)
+
+
+@pytest.mark.parametrize("path", ["/loki/api/v1/query", "/loki/api/v1/push"])
+def test_a_sender_of_far_too_much_sees_why_it_is_refused(api: Api, path: str) -> None:
+    kind = "application/json" if path.endswith("push") else "application/x-www-form-urlencoded"
+    request = urllib.request.Request(
+        api.server.url + path,
+        b"query=" + b"a" * (100 << 20),
+        {**api.headers, "Content-Type": kind},
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert 413 == refused.value.code
+    assert "too large" in refused.value.read().decode()
+    assert api.get("/ready").status_code == 200
 
 
 def test_a_stop_does_not_wait_for_queries(settings: Settings, server: Running) -> None:

@@ -6,10 +6,10 @@ import asyncio
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pyarrow as pa
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from kelp.server.http.refusal import RefusalError, shown, too_large
 
@@ -17,6 +17,10 @@ from kelp.server.http.refusal import RefusalError, shown, too_large
 IDLE_S = 30.0
 
 _CHUNK = 1 << 20
+
+# What is still read, and thrown away, of a body that was refused for its size; and for how long.
+_DISCARDED_BYTES = 1 << 28
+_DISCARDING_S = 10.0
 
 
 class BodyBudget:
@@ -108,6 +112,25 @@ async def read_body(request: Request, limit: int) -> bytes:
             408, "the request's body stopped coming", expected=f"bytes within {IDLE_S:g} s"
         ) from None
     return b"".join(parts)
+
+
+async def discard_body(request: Request) -> None:
+    """Read what is left of a body that is refused, so that its sender gets to see the answer.
+
+    Most clients send everything before they read; a connection that is closed meanwhile is reset,
+    and the answer is lost with it. Bounded in size and time; keeps nothing. A sender that waits to
+    be told to go on (Expect: 100-continue) is answered at once.
+    """
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return
+    size = 0
+    # RuntimeError: starlette's word for a body that was read to its end before.
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(_DISCARDING_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > _DISCARDED_BYTES:
+                    return
 
 
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:

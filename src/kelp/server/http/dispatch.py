@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from kelp.server.http.body import discard_body
 from kelp.server.http.endpoint import Call, Endpoint, arguments_of, speaks_json
 from kelp.server.http.refusal import RefusalError, shown
 from kelp.server.ports import BudgetError, EngineError, QueryError
@@ -76,7 +77,10 @@ async def answer(endpoint: Endpoint, request: Request) -> Response:
     except ClientDisconnect:
         return Response(status_code=CLIENT_GONE)
     except Exception as e:  # noqa: BLE001 - the last place that can turn an error into an answer
-        return refusal_of(e, endpoint.name).as_response(as_json=endpoint.is_ours)
+        refusal = refusal_of(e, endpoint.name)
+        if refusal.status == 413:
+            await discard_body(request)
+        return refusal.as_response(as_json=endpoint.is_ours)
 
 
 def refusal_of(error: Exception, where: str) -> RefusalError:
