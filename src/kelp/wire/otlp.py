@@ -66,11 +66,15 @@ def decode_json(data: bytes, now_ns: int) -> Pushed:
     """Rows of a request in JSON; raises PushError."""
     try:
         decoded = json.loads(data)
+        if not isinstance(decoded, dict):
+            raise ValueError("no object")
         _ids_to_base64(decoded)
         request = json_format.ParseDict(
             decoded, ExportLogsServiceRequest(), ignore_unknown_fields=True
         )
-    except (ValueError, TypeError, AttributeError, RecursionError, json_format.Error) as e:
+    except (TypeError, AttributeError) as e:  # their text is about Python's types
+        raise PushError('expected {"resourceLogs": […]}; got other types within') from e
+    except (ValueError, RecursionError, json_format.Error) as e:
         raise PushError(f'expected {{"resourceLogs": […]}}; got {str(e)[:200]}') from e
     return _pushed(request, now_ns)
 
