@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import chdb
 import pyarrow as pa
@@ -127,7 +127,8 @@ class EmbeddedDatabase:
 
     def _open(self, connection: str) -> Any:
         try:
-            handle: Any = chdb.connect(connection)  # type: ignore[no-untyped-call]  # chdb has no types here
+            # Whether chdb has types depends on which of its two packages was unpacked last.
+            handle: Any = cast(Any, chdb).connect(connection)
         except (RuntimeError, chdb.ChdbError) as e:
             raise query_failed(str(e)) from e
         for name, value in self._settings.items():
