@@ -236,7 +236,7 @@ class Drilldown:
             Endpoint(f"{_BASE}/patterns", _GET_POST, "patterns",
                      "Patterns of lines; none are mined yet, so the list is empty.",
                      self.patterns, (QUERY, *RANGE, STEP)),
-            Endpoint(f"{_BASE}/drilldown-limits", ("GET",), "drilldownLimits",
+            Endpoint(f"{_BASE}/drilldown-limits", _GET_POST, "drilldownLimits",
                      "Limits in force, and what is derived and offered.",
                      self.limits, statuses=()),
         ]  # fmt: skip

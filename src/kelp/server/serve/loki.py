@@ -178,7 +178,7 @@ class Loki:
             ),
             Endpoint(
                 f"{base}/status/buildinfo",
-                ("GET",),
+                _GET_POST,
                 "buildInfo",
                 "Kelp's version, and that of the Loki that it answers as.",
                 self.buildinfo,

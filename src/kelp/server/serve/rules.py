@@ -37,7 +37,7 @@ def rules_endpoints() -> list[Endpoint]:
     return [
         Endpoint(
             "/loki/api/v1/rules",
-            ("GET",),
+            ("GET", "POST"),
             "ruleGroups",
             "Rule groups by namespace, as YAML.",
             _as_yaml,
@@ -46,7 +46,7 @@ def rules_endpoints() -> list[Endpoint]:
         ),
         Endpoint(
             "/prometheus/api/v1/rules",
-            ("GET",),
+            ("GET", "POST"),
             "rules",
             "Rule groups with their states.",
             _rules,
@@ -54,7 +54,7 @@ def rules_endpoints() -> list[Endpoint]:
         ),
         Endpoint(
             "/prometheus/api/v1/alerts",
-            ("GET",),
+            ("GET", "POST"),
             "alerts",
             "Alerts that are active.",
             _alerts,
