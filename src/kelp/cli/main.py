@@ -16,6 +16,7 @@ import click
 
 from kelp import __version__
 from kelp.base.errors import KelpError
+from kelp.cli.interrupt import never_lose_interrupts
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -82,6 +83,7 @@ def kelp() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (default: this process's) and exit with its status."""
+    never_lose_interrupts()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
