@@ -46,7 +46,7 @@ def heavy_queries() -> list[Query]:
     web, java, ingress = '{pod=~"web.*"}', '{pod=~"java.*"}', '{pod=~"ingress.*"}'
     nginx = 'pattern `<ip> - - [<_>] "<method> <path> <_>" <status> <size> <_>`'
     return [
-        Query("json: 95th percentile of duration_ms by path prefix", None,
+        Query("json: 95th percentile of duration_ms by level", None,
               "quantile_over_time(0.95, " + web + " | json | unwrap duration_ms [5m]) by (level)"),
         Query("json: average duration_ms of errors a minute", None,
               f'avg_over_time({web} | json | status=500 | unwrap duration_ms [1m]) by (pod)'),

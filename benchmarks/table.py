@@ -27,5 +27,6 @@ def markdown(title: str, rows: list[Row]) -> str:
     lines = [f"## {title}", "", "| work | measured | target | |", "|---|---:|---:|---|"]
     for r in rows:
         target = "" if r.target is None else f"≤ {r.target:g} {r.unit}"
-        lines.append(f"| {r.work} | {r.value:.3g} {r.unit} | {target} | {r.verdict} |")
+        value = f"{r.value:,.0f}" if r.value >= 1000 else f"{r.value:.3g}"
+        lines.append(f"| {r.work} | {value} {r.unit} | {target} | {r.verdict} |")
     return "\n".join([*lines, ""])
