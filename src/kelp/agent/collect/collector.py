@@ -174,10 +174,12 @@ class LogCollector:
         return sum(log.unread for log in self._schedule.busy())
 
     def close(self) -> None:
-        """Give descriptors and watches back; commits nothing."""
+        """Give descriptors and watches back; commits nothing. May be called again."""
         self._descriptors.close_all()
         self._watcher.close()
-        os.close(self._wake_fd)
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
 
     # What there is: folders and logs.
 
