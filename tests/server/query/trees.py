@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TypeAlias
 
 from hypothesis import strategies as st
@@ -78,7 +79,19 @@ def stages() -> st.SearchStrategy[ast.Stage]:
 
 
 def log_queries() -> st.SearchStrategy[ast.LogQuery]:
-    return st.builds(ast.LogQuery, selectors(), st.lists(stages(), max_size=3).map(tuple))
+    written = st.lists(stages(), max_size=3).map(tuple).filter(_can_be_written)
+    return st.builds(ast.LogQuery, selectors(), written)
+
+
+def _can_be_written(pipeline: tuple[ast.Stage, ...]) -> bool:
+    """No text means `drop app` and then the line filter `!= ""`: it is the matcher `app != ""`."""
+    return not any(
+        isinstance(before, ast.Drop | ast.Keep)
+        and isinstance(before.items[-1], str)
+        and isinstance(stage, ast.LineFilter)
+        and stage.op in ("!=", "!~")
+        for before, stage in pairwise(pipeline)
+    )
 
 
 def groupings() -> st.SearchStrategy[ast.Grouping | None]:
