@@ -8,7 +8,7 @@ import pytest
 
 from kelp.cli.main import run
 
-from ..node.oom.reports import CONTAINER, POD, group_6, memcg_6
+from ..base.oom.reports import CONTAINER, POD, group_6, memcg_6
 
 SYSLOG = [f"Nov  3 10:11:12 node-7 kernel: [  123.456789] {x}" for x in memcg_6()]
 WRITTEN_S = 1_795_000_000  # 2026-11-18

@@ -14,7 +14,7 @@ import click
 
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
-from kelp.node.oom import Calendar, Kill, kills_in, scan
+from kelp.base.oom import Calendar, Kill, kills_in, scan
 from kelp.node.oom.kmsg import boot_time, records
 from kelp.node.oom.render import details, json_line, summary, tasks
 from kelp.node.oom.source import LogCutOffError, blocks, unpacked

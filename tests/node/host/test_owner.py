@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kelp.base.podnames import PodNames
 from kelp.node.host.owner import Owners, cgroup_of
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.reading import Notes
 
 from .tree import CONTAINER_V1, CONTAINER_V2, ID, POD_V1, UID

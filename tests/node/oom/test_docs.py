@@ -1,10 +1,10 @@
 from pathlib import Path
 
+from kelp.base.oom import Kill
+from kelp.base.oom.assemble import _IDLE_LINES, _MAX_REPORTS
+from kelp.base.oom.line import MAX_LINE_CHARS
+from kelp.base.oom.tasks import MAX_ROWS
 from kelp.cli.oom import oom
-from kelp.node.oom import Kill
-from kelp.node.oom.assemble import _IDLE_LINES, _MAX_REPORTS
-from kelp.node.oom.line import MAX_LINE_CHARS
-from kelp.node.oom.tasks import MAX_ROWS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "oom.md").read_text()
 

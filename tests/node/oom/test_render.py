@@ -1,9 +1,9 @@
-from kelp.node.oom.kill import Kill
+from kelp.base.oom.kill import Kill
 from kelp.node.oom.render import details, summary, tasks
 from kelp.node.text import printable, size
 
-from .found import only
-from .reports import CONTAINER, POD, global_6, memcg_6
+from ...base.oom.found import only
+from ...base.oom.reports import CONTAINER, POD, global_6, memcg_6
 
 
 def test_a_kill_at_a_pods_limit():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kelp.node.oom import scan
+from kelp.base.oom import scan
 from kelp.node.oom.source import blocks, unpacked
 
-from .found import calendar, kills
+from ...base.oom.found import calendar, kills
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
 OOM = DATA / "oom"

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from msgspec import structs
 
+from kelp.base.cgroup import locate
 from kelp.base.clock import Clock
-from kelp.node.cgroup import locate
+from kelp.base.podnames import PodNames
 from kelp.node.host.cgroupstat import Counters, read_counters
 from kelp.node.host.hierarchy import Hierarchy, walk
 from kelp.node.host.owner import Owners, owned
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.reading import Notes, Roots
 from kelp.node.host.report import Report, timestamp
 from kelp.node.host.selection import EVERYTHING, Selection

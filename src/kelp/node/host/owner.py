@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from kelp.node.cgroup import Place, QosClass, locate, unit_of
-from kelp.node.host.podnames import PodNames
+from kelp.base.cgroup import Place, QosClass, locate, unit_of
+from kelp.base.podnames import PodNames
 from kelp.node.host.reading import Notes
 
 _DELETED = " (deleted)"  # how cgroup v2 shows the path of a zombie whose cgroup is gone

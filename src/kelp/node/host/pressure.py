@@ -16,10 +16,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from kelp.base.clock import Clock
+from kelp.base.podnames import PodNames
 from kelp.node.host.cgroups import CgroupKind, kind_of
 from kelp.node.host.hierarchy import Hierarchy, walk
 from kelp.node.host.owner import Owner, Owners, owned
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.reading import Notes, Roots, text
 from kelp.node.host.report import Report, timestamp
 from kelp.node.host.selection import EVERYTHING, Selection

@@ -11,9 +11,9 @@ import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kelp.base.podnames import PodNames
 from kelp.node.host.cpu import read_kernel_stat
 from kelp.node.host.owner import Owners, owned
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.process import TICKS_PER_S, Process, read_process
 from kelp.node.host.reading import Folder, Notes, Roots, is_absent, names_in, read_text
 from kelp.node.host.report import timestamp

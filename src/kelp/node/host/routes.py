@@ -13,9 +13,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from kelp.base.clock import Clock
+from kelp.base.podnames import PodNames
 from kelp.node.host.namespaces import Namespace, look, table_paths
 from kelp.node.host.owner import Owner, Owners, owned
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.reading import Notes, Roots
 from kelp.node.host.report import Report, timestamp
 from kelp.node.host.selection import EVERYTHING, Selection

@@ -14,9 +14,9 @@ from typing import Any
 from msgspec import Struct, field, structs
 
 from kelp.base.clock import Clock
+from kelp.base.podnames import PodNames
 from kelp.node.host.namespaces import Holder, Namespace, look, table_paths
 from kelp.node.host.owner import Owner, Owners, owned
-from kelp.node.host.podnames import PodNames
 from kelp.node.host.processes import UserNames
 from kelp.node.host.reading import Notes, Roots
 from kelp.node.host.report import Report, timestamp

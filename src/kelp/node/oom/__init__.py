@@ -1,19 +1,7 @@
-"""Whom the kernel's OOM killer killed, read from the kernel's log.
+"""OOM kills on this node: where the kernel's words come from, and how kills are shown.
 
     source     a saved log, unpacked, in blocks          kmsg     this machine's ring buffer
-    framing    lines of the file → kernel lines           line     the prefixes of one line
-    wrapped    JSON and journal entries                   calendar wall time of a line
-    grammar    a kernel line → an event                   events   what a line can say
-    report     one OOM while it is read                   tasks    its task table
-    assemble   lines of many reports → reports            kills    a report → its kills
-    cgroup     a cgroup's path → pod, container, runtime  render   kills for people
-    scan       all of it over a whole log
+    render     kills for people and as JSON
 
-Left out here: what the API server, the runtime or a container's own log know of the same moment.
+What the words mean is read by kelp.base.oom, which the agent uses as well.
 """
-
-from kelp.node.oom.calendar import Calendar
-from kelp.node.oom.kill import Kill, TaskRow, Trigger, Usage
-from kelp.node.oom.scan import Scanner, kills_in, scan
-
-__all__ = ["Calendar", "Kill", "Scanner", "TaskRow", "Trigger", "Usage", "kills_in", "scan"]

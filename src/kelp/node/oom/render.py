@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET
 
-from kelp.node.oom.kill import Kill, TaskRow, Usage
+from kelp.base.oom.kill import Kill, TaskRow, Usage
 from kelp.node.text import printable, size
 
 _OUTCOMES = {

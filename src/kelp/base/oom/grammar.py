@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from kelp.node.oom.events import (
+from kelp.base.oom.events import (
     Chosen,
     Cpu,
     Cpuset,
@@ -38,7 +38,7 @@ from kelp.node.oom.events import (
     UsageKind,
     UsageLine,
 )
-from kelp.node.oom.kill import Usage
+from kelp.base.oom.kill import Usage
 
 # A task's name has 15 bytes; printed with \xNN for each it has 60 characters.
 _NAME = r".{0,64}?"

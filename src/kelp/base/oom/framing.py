@@ -13,8 +13,8 @@ import re
 
 import msgspec
 
-from kelp.node.oom.line import KernelLine, peel
-from kelp.node.oom.wrapped import from_journal, from_object
+from kelp.base.oom.line import KernelLine, peel
+from kelp.base.oom.wrapped import from_journal, from_object
 
 _MAX_ENTRY_LINES = 4096  # of one entry; a longer one is none, or is hostile
 _MAX_FIELD_BYTES = 1 << 20

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kelp.node.oom.calendar import Stamp
-from kelp.node.oom.line import KernelLine, peel
+from kelp.base.oom.calendar import Stamp
+from kelp.base.oom.line import KernelLine, peel
 
 _KERNEL_NAMES = frozenset({"kernel", "kern", "kmsg"})
 _NAME_KEYS = ("SYSLOG_IDENTIFIER", "ident", "identifier", "appname", "app_name", "program", "tag")

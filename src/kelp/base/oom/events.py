@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from kelp.node.oom.kill import Usage
+from kelp.base.oom.kill import Usage
 
 UsageKind = Literal["memory", "memory+swap", "kmem", "swap"]
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from kelp.node.cgroup import LimitScope, QosClass
+from kelp.base.cgroup import LimitScope, QosClass
 
 Outcome = Literal["killed", "exiting", "no_victim", "panic", "unknown"]
 

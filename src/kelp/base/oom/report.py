@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kelp.node.oom.calendar import Stamp
-from kelp.node.oom.events import (
+from kelp.base.oom.calendar import Stamp
+from kelp.base.oom.events import (
     Chosen,
     Cpu,
     Cpuset,
@@ -35,9 +35,9 @@ from kelp.node.oom.events import (
     UsageKind,
     UsageLine,
 )
-from kelp.node.oom.kill import Reaped, Trigger, Usage
-from kelp.node.oom.line import KernelLine
-from kelp.node.oom.tasks import TaskTable
+from kelp.base.oom.kill import Reaped, Trigger, Usage
+from kelp.base.oom.line import KernelLine
+from kelp.base.oom.tasks import TaskTable
 
 _MAX_STATS = 512  # cgroups whose counters are kept (until 4.20 a pod's whole tree is printed)
 _MAX_COUNTERS = 128  # of one cgroup; memory.stat has about 60

@@ -1,6 +1,6 @@
 import struct
 
-from kelp.node.oom.framing import Framer
+from kelp.base.oom.framing import Framer
 
 from .found import only
 from .reports import memcg_6

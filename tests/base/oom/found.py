@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from kelp.node.oom import Calendar, kills_in
+from kelp.base.oom import Calendar, kills_in
 
 WRITTEN = datetime(2026, 11, 21, tzinfo=UTC)
 

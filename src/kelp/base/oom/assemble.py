@@ -18,8 +18,8 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from kelp.node.oom.calendar import Calendar, Stamp
-from kelp.node.oom.events import (
+from kelp.base.oom.calendar import Calendar, Stamp
+from kelp.base.oom.events import (
     Chosen,
     Cpu,
     Cpuset,
@@ -34,12 +34,12 @@ from kelp.node.oom.events import (
     Stat,
     Summary,
 )
-from kelp.node.oom.grammar import event_of, goes_on, is_unfinished, stat_of
-from kelp.node.oom.kill import Kill
-from kelp.node.oom.kills import kills_of
-from kelp.node.oom.line import KernelLine
-from kelp.node.oom.report import Report
-from kelp.node.oom.tasks import is_row
+from kelp.base.oom.grammar import event_of, goes_on, is_unfinished, stat_of
+from kelp.base.oom.kill import Kill
+from kelp.base.oom.kills import kills_of
+from kelp.base.oom.line import KernelLine
+from kelp.base.oom.report import Report
+from kelp.base.oom.tasks import is_row
 
 _MAX_REPORTS = 16  # kept at once; the lines of one report rarely meet more than one other
 _IDLE_LINES = 2000  # other lines after which a report is thought to have ended

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kelp.node.oom.kill import Reaped, Usage
+from kelp.base.oom.kill import Reaped, Usage
 
 from .found import kills, only
 from .reports import (

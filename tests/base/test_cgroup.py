@@ -1,6 +1,6 @@
 import pytest
 
-from kelp.node.cgroup import Place, container_of_name, locate, unit_of
+from kelp.base.cgroup import Place, container_of_name, locate, unit_of
 
 UID = "6f1c3a52-08de-4b6c-9a41-77d0c2e94b10"
 U = UID.replace("-", "_")

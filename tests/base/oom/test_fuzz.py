@@ -6,12 +6,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kelp.node.cgroup import locate
-from kelp.node.oom.assemble import Assembler
-from kelp.node.oom.framing import Framer
-from kelp.node.oom.grammar import event_of
-from kelp.node.oom.kill import Kill
-from kelp.node.oom.line import peel
+from kelp.base.cgroup import locate
+from kelp.base.oom.assemble import Assembler
+from kelp.base.oom.framing import Framer
+from kelp.base.oom.grammar import event_of
+from kelp.base.oom.kill import Kill
+from kelp.base.oom.line import peel
 from kelp.node.oom.render import details, json_line, summary, tasks
 
 from .found import calendar, kills

@@ -1,7 +1,7 @@
 import pytest
 
-from kelp.node.oom.events import Cpu, Cpuset, Invoked, Killed, Row, Summary, TableHead
-from kelp.node.oom.grammar import event_of, is_unfinished, stat_of
+from kelp.base.oom.events import Cpu, Cpuset, Invoked, Killed, Row, Summary, TableHead
+from kelp.base.oom.grammar import event_of, is_unfinished, stat_of
 
 
 @pytest.mark.parametrize(

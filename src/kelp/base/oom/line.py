@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from kelp.node.oom.calendar import Stamp
+from kelp.base.oom.calendar import Stamp
 
 
 class KernelLine(Struct):

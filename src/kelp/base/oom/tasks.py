@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from kelp.node.oom.kill import TaskRow
+from kelp.base.oom.kill import TaskRow
 
 # A machine has at most 4 Mi tasks; a table of more rows than this is kept up to here.
 MAX_ROWS = 65_536

@@ -1,8 +1,8 @@
 import pytest
 from msgspec import UNSET
 
-from kelp.node.oom.kill import TaskRow
-from kelp.node.oom.tasks import MAX_ROWS, TaskTable
+from kelp.base.oom.kill import TaskRow
+from kelp.base.oom.tasks import MAX_ROWS, TaskTable
 
 from .found import only
 from .reports import memcg_6

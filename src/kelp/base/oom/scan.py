@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kelp.node.oom.assemble import Assembler
-from kelp.node.oom.calendar import Calendar
-from kelp.node.oom.framing import Framer
-from kelp.node.oom.kill import Kill
+from kelp.base.oom.assemble import Assembler
+from kelp.base.oom.calendar import Calendar
+from kelp.base.oom.framing import Framer
+from kelp.base.oom.kill import Kill
 
 # At least one of these stands in every report that makes a kill or says that there is no victim.
 _KEY_WORDS = (

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kelp.node.oom.calendar import Calendar, Stamp
+from kelp.base.oom.calendar import Calendar, Stamp
 
 WRITTEN = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from kelp.node.cgroup import Place, container_of_name, locate, unit_of
-from kelp.node.oom.calendar import Calendar
-from kelp.node.oom.events import Exiting, Killed, Sharing
-from kelp.node.oom.kill import Kill, Outcome, TaskRow
-from kelp.node.oom.line import KernelLine
-from kelp.node.oom.report import Report, Victim
-from kelp.node.oom.tasks import number
+from kelp.base.cgroup import Place, container_of_name, locate, unit_of
+from kelp.base.oom.calendar import Calendar
+from kelp.base.oom.events import Exiting, Killed, Sharing
+from kelp.base.oom.kill import Kill, Outcome, TaskRow
+from kelp.base.oom.line import KernelLine
+from kelp.base.oom.report import Report, Victim
+from kelp.base.oom.tasks import number
 
 _MEMCG = "CONSTRAINT_MEMCG"
 

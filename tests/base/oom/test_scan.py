@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from kelp.node.oom import scan
-from kelp.node.oom.scan import _KeyWords
+from kelp.base.oom import scan
+from kelp.base.oom.scan import _KeyWords
 from kelp.node.oom.source import blocks
 
 from .found import calendar, kills
