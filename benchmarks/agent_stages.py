@@ -24,7 +24,8 @@ import pyarrow as pa
 
 from kelp.agent.assemble import CriAssembler
 from kelp.agent.enrich import Enricher
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import Parser
+from kelp.base.settings import Agent
 from kelp.model.raw import Instance, RawBatch
 from yardstick import zstd_seconds
 
@@ -72,6 +73,7 @@ class Stages:
 
     def __init__(self) -> None:
         self.assembler = CriAssembler(16 << 20, 60.0, {})
+        self.parser = Parser(Agent(), {})
         self.enricher = Enricher()
         self.spent = dict.fromkeys(STAGES, 0.0)
         self.records = 0
@@ -81,9 +83,9 @@ class Stages:
         times = [time.process_time()]
         lines = self.assembler.assemble(raw)
         times.append(time.process_time())
-        severity = detect_severity(lines.body)
+        parsed = self.parser.parse(lines)
         times.append(time.process_time())
-        self.enricher.log_batch(lines, severity)
+        self.enricher.log_batch(lines, parsed)
         times.append(time.process_time())
         for stage, begin, end in zip(STAGES, times, times[1:], strict=False):
             self.spent[stage] += end - begin

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from kelp.agent.assemble import CriAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.enrich import Enricher
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import Parser
 from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.segmenter import Segmenter
 from kelp.agent.spool import Spool
@@ -59,8 +59,9 @@ class Node:
             settings, self.clock, self.spool.checkpoints("collect"), self.registry
         )
         assembler = CriAssembler(1 << 20, 5.0, self.spool.checkpoints("assemble"))
+        parser = Parser(settings, self.spool.checkpoints("parse"))
         self.pipeline = Pipeline(
-            Stages(self.collector, assembler, detect_severity, Enricher().log_batch),
+            Stages(self.collector, assembler, parser, Enricher().log_batch),
             self.spool,
             Segmenter(self.spool.agent_id, "n1"),
             self.pace,

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from kelp.agent.assemble import CriAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.enrich import Enricher
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import Parser
 from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.segmenter import Segmenter
 from kelp.agent.sources import node_sources
@@ -53,7 +53,8 @@ class Node:
         pods = PodLogCollector(self.settings, clock, self.spool.checkpoints("collect"), registry)
         self.others = node_sources(self.settings, clock, self.spool.checkpoints, pods.metrics)
         assembler = CriAssembler(1 << 20, 5.0, self.spool.checkpoints("assemble"))
-        stages = Stages(pods, assembler, detect_severity, Enricher().log_batch, self.others)
+        parser = Parser(self.settings, self.spool.checkpoints("parse"))
+        stages = Stages(pods, assembler, parser, Enricher().log_batch, self.others)
         segmenter = Segmenter(self.spool.agent_id, "n1")
         self.pods = pods
         self.pipeline = Pipeline(

@@ -20,7 +20,7 @@ from kelp.agent.collect import PodLogCollector
 from kelp.agent.enrich import Enricher
 from kelp.agent.http import AgentServer
 from kelp.agent.memory import forget_startup
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import Parser
 from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.reload import compare, with_live_keys
 from kelp.agent.segmenter import Segmenter
@@ -235,8 +235,9 @@ class _Parts:
         self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
         self.others = node_sources(agent, clock, spool.checkpoints, self.collector.metrics)
         assembler = RecordAssembler(agent, spool.checkpoints("assemble"))
+        parser = Parser(agent, spool.checkpoints("parse"))
         self.pipeline = Pipeline(
-            Stages(self.collector, assembler, detect_severity, Enricher().log_batch, self.others),
+            Stages(self.collector, assembler, parser, Enricher().log_batch, self.others),
             spool,
             Segmenter(spool.agent_id, agent.node),
             Pace(agent.spool.segment_bytes, agent.spool.flush_interval_s, agent.poll_interval_s),

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
 from kelp.agent.metrics import PipelineMetrics
@@ -26,6 +25,7 @@ from kelp.base.clock import Clock
 from kelp.model.batch import LogBatch
 from kelp.model.lines import Lines
 from kelp.model.loss import Loss, SourceFile
+from kelp.model.parsed import Parsed
 from kelp.model.raw import RawBatch
 
 _log = logging.getLogger(__name__)
@@ -96,6 +96,16 @@ class Assembler(Protocol[B_contra]):
         """Checkpoints that changed since the last call."""
 
 
+class Parser(Protocol):
+    """Reads the bodies; see kelp.agent.parse."""
+
+    def parse(self, lines: Lines, /) -> Parsed:
+        """What they say of themselves."""
+
+    def changes(self) -> Changes:
+        """Checkpoints that changed since the last call."""
+
+
 @dataclass(frozen=True)
 class Source(Generic[B]):
     """A collector and what makes records of its batches; `name` begins its checkpoints' names."""
@@ -125,8 +135,8 @@ class Stages:
 
     collector: Collector[RawBatch]
     assembler: Assembler[RawBatch]
-    severity: Callable[[pa.Array], tuple[pa.Array, pa.Array]]
-    log_batch: Callable[[Lines, tuple[pa.Array, pa.Array]], LogBatch]
+    parser: Parser
+    log_batch: Callable[[Lines, Parsed], LogBatch]
     others: Sequence[Source[Any]] = ()
 
     @property
@@ -245,7 +255,7 @@ class Pipeline:
                     self._take(lines)
 
     def _take(self, lines: Lines) -> None:
-        batch = self._stages.log_batch(lines, self._stages.severity(lines.body))
+        batch = self._stages.log_batch(lines, self._stages.parser.parse(lines))
         self._segmenter.add(batch)
         self._metrics.records.inc(batch.records.num_rows)
 
@@ -254,7 +264,7 @@ class Pipeline:
 
     def _flush(self, reason: str) -> None:
         """Close the segment, and make it durable with the checkpoints of now."""
-        changes: dict[str, Changes] = {}
+        changes: dict[str, Changes] = {"parse": self._stages.parser.changes()}
         for source in self._sources:
             changes |= source.changes()
         payloads = self._segmenter.close(

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 import re2
 
+from kelp.base.formats import TEXT, UnknownFormatError, format_of
 from kelp.base.mask import mask_url
-from kelp.base.settings import Multiline, Settings
+from kelp.base.settings import FormatRule, Multiline, Settings
 from kelp.model.stream import LABEL_NAMES
 
 Finding: TypeAlias = tuple[str, str]
@@ -132,8 +133,18 @@ def _multiline(rules: Sequence[Multiline]) -> Iterator[Finding]:
                 yield key, f'expected a regular expression of RE2; got "{pattern}": {reason}'
 
 
+def _formats(rules: Sequence[FormatRule]) -> Iterator[Finding]:
+    for number, rule in enumerate(rules, 1):
+        if rule.format != TEXT:
+            try:
+                format_of(rule.format)
+            except UnknownFormatError as e:
+                yield "agent.formats", f"{e} in rule {number}"
+
+
 def _agent(s: Settings) -> Iterator[Finding]:
     yield from _multiline(s.agent.multiline)
+    yield from _formats(s.agent.formats)
     url = s.agent.ship.url
     if url and urlsplit(url).scheme not in ("http", "https"):
         yield "agent.ship.url", f'expected http://host:port or https://host:port; got "{url}"'

@@ -249,6 +249,21 @@ class Multiline(Section):
     """A line in which it is found goes on in the next one."""
 
 
+class FormatRule(Section):
+    """What the lines of some containers or files are; the first rule that fits counts."""
+
+    format: str
+    """Name of a format, as in docs/reference/formats.md; `text`: of none."""
+    namespace: str = "*"
+    """Glob; "*" stands for all."""
+    pod: str = "*"
+    """Glob; "*" stands for all."""
+    container: str = "*"
+    """Glob; "*" stands for all."""
+    filename: str = "*"
+    """Glob of the label `filename`; "*" stands for all."""
+
+
 class Agent(Section):
     """`kelp agent`: collects on a node."""
 
@@ -293,6 +308,13 @@ class Agent(Section):
     that prints line by line, short enough for whoever waits for the last line."""
     multiline: list[Multiline] = []
     """Rules by container, of namespace, pod and container; the first that fits counts."""
+    recognise_formats: bool = True
+    """Find out what the lines of a stream are (JSON, klog, ingress-nginx …). The stream's labels
+    `format` and `dataset` follow from it, and so do the fields that queries know. Off: only what
+    `formats` or an annotation names."""
+    formats: list[FormatRule] = []
+    """Formats by container or file, where recognising fails. A pod's annotation
+    `kelp.dev/format`, or `kelp.dev/format.CONTAINER`, goes before it."""
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""

@@ -24,10 +24,11 @@ import numpy as np
 from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect.paths import make_instance, parse_log_name, parse_pod_folder
 from kelp.agent.enrich import Enricher
-from kelp.agent.parse import detect_severity
+from kelp.agent.parse import Parser
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
-from kelp.base.settings import Agent
+from kelp.base.formats import TEXT, UnknownFormatError, format_of
+from kelp.base.settings import Agent, FormatRule
 from kelp.model.batch import ATTR_INVALID_UTF8, LogBatch
 from kelp.model.lines import Lines
 from kelp.model.raw import Instance, RawBatch
@@ -51,7 +52,14 @@ _END_OF_TIME = 1 << 62
     show_default=True,
     help="A longer record is cut here, as by agent.max_record_bytes.",
 )
-def parse(files: tuple[str, ...], max_record_bytes: int) -> None:
+@click.option(
+    "--as",
+    "format_name",
+    metavar="FORMAT",
+    callback=lambda _context, _option, name: _format(name),
+    help="Take every line for one of this format, as agent.formats does; text: of none.",
+)
+def parse(files: tuple[str, ...], max_record_bytes: int, format_name: str | None) -> None:
     """Show what the agent would make of FILE… (- is standard input; .gz is unpacked).
 
     One JSON object a record: timestamp, stream, severity, severity_number, severity_text, body,
@@ -61,7 +69,7 @@ def parse(files: tuple[str, ...], max_record_bytes: int) -> None:
     """
     if files.count(_STDIN) > 1:
         raise click.UsageError("expected - once: standard input can be read once; got it again")
-    stages = _Stages(max_record_bytes, SystemClock())
+    stages = _Stages(max_record_bytes, format_name, SystemClock())
     out = sys.stdout.buffer
     problems = []
     for name in files:
@@ -78,6 +86,15 @@ def parse(files: tuple[str, ...], max_record_bytes: int) -> None:
         raise KelpError("\n".join(problems))
 
 
+def _format(name: str | None) -> str | None:
+    if name is not None and name != TEXT:
+        try:
+            format_of(name)
+        except UnknownFormatError as e:
+            raise click.BadParameter(str(e)) from e
+    return name
+
+
 class _ReadError(Exception):
     """One file cannot be read; the others can."""
 
@@ -87,16 +104,22 @@ class _Stages:
     """The agent's stages, and how far each container's log has been read."""
 
     max_record_bytes: int
+    format_name: str | None
     clock: Clock
     assembler: RecordAssembler = field(init=False)
+    parser: Parser = field(init=False)
     enricher: Enricher = field(init=False, default_factory=Enricher)
     positions: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = Agent(
-            max_record_bytes=self.max_record_bytes, partial_timeout_s=0, trace_timeout_s=0
+            max_record_bytes=self.max_record_bytes,
+            partial_timeout_s=0,
+            trace_timeout_s=0,
+            formats=[FormatRule(format=self.format_name)] if self.format_name else [],
         )
         self.assembler = RecordAssembler(settings, {})
+        self.parser = Parser(settings, {})
 
     def records_of(self, name: str) -> Iterator[LogBatch]:
         """The records that end in a file; raises _ReadError."""
@@ -132,7 +155,7 @@ class _Stages:
         )
 
     def _batch(self, lines: Lines) -> LogBatch:
-        return self.enricher.log_batch(lines, detect_severity(lines.body))
+        return self.enricher.log_batch(lines, self.parser.parse(lines))
 
 
 def _instance_of(name: str) -> Instance:

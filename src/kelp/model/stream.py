@@ -3,8 +3,8 @@
 Label names are those of the query surface (Loki's customary short ones), so that nothing has to be
 translated between the node and the answer:
 
-    dataset, cluster, namespace, pod, pod_uid, container, restart, node, stream, filename, app,
-    unit, boot_id
+    dataset, format, cluster, namespace, pod, pod_uid, container, restart, node, stream, filename,
+    app, unit, boot_id
 
 A label with an empty value is the same as no label, as in Loki and Prometheus; it is left out.
 """
@@ -23,6 +23,7 @@ DATASET_KERNEL = "kernel"
 
 LABEL_NAMES = (
     "dataset",
+    "format",
     "cluster",
     "namespace",
     "pod",

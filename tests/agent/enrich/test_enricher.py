@@ -9,6 +9,7 @@ import pytest
 from kelp.agent.enrich import Enricher
 from kelp.model.batch import RECORD_SCHEMA, LogBatch
 from kelp.model.lines import NO_STREAM, STDERR, STDOUT, Lines
+from kelp.model.parsed import Parsed
 from kelp.model.raw import Instance
 from kelp.model.stream import Stream
 
@@ -36,10 +37,10 @@ def make(
     )
 
 
-def enrich(lines: Lines, enricher: Enricher | None = None) -> LogBatch:
+def enrich(lines: Lines, enricher: Enricher | None = None, formats: Sequence[str] = ()) -> LogBatch:
     numbers = pa.array(np.full(len(lines), 9, np.uint8))
     texts = pa.array(["info"] * len(lines), pa.string())
-    return (enricher or Enricher()).log_batch(lines, (numbers, texts))
+    return (enricher or Enricher()).log_batch(lines, Parsed(numbers, texts, formats))
 
 
 def test_a_stream_for_each_instance_and_stream() -> None:
@@ -120,3 +121,14 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for index in (0, 1, 0, 2, 0, 1):
         enrich(make([(index, STDOUT)], instances=three), enricher)
     assert made == ["0", "1", "2", "1"]
+
+
+def test_a_format_is_a_label_and_gives_the_dataset() -> None:
+    batch = enrich(make([(0, STDOUT), (0, STDERR), (1, STDOUT)]), formats=FORMATS)
+    found = [(s.labels.get("format"), s.labels["dataset"]) for s in batch.streams.values()]
+    assert found == [("json", "app"), (None, "app"), (None, "app")]
+    assert batch.records.column("stream_id").to_pylist() == list(batch.streams)
+
+
+# Of two instances: nothing, stdout and stderr of each.
+FORMATS = ("", "json", "", "", "", "")

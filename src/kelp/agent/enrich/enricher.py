@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kelp.agent.enrich.workload import workload_of
+from kelp.base.formats import format_of
 from kelp.model.batch import RECORD_SCHEMA, TIMESTAMP, LogBatch
 from kelp.model.lines import STREAM_NAMES, Lines
+from kelp.model.parsed import Parsed
 from kelp.model.raw import Instance
 from kelp.model.stream import Stream
 
 # A stream is some 2 kB here; a node has a few hundred containers at a time.
 _MAX_STREAMS = 20_000
-
-Severity = tuple[pa.UInt8Array, pa.StringArray]
 
 
 class Enricher:
@@ -26,11 +27,11 @@ class Enricher:
 
     def __init__(self, max_streams: int = _MAX_STREAMS) -> None:
         self._max_streams = max_streams
-        self._streams: OrderedDict[tuple[str, int], Stream] = OrderedDict()
+        self._streams: OrderedDict[tuple[str, int, str], Stream] = OrderedDict()
 
-    def log_batch(self, lines: Lines, severity: Severity) -> LogBatch:
-        """The batch of these records; `severity` is (numbers, texts), a value a record."""
-        ids, streams = self._identify(lines)
+    def log_batch(self, lines: Lines, parsed: Parsed) -> LogBatch:
+        """The batch of these records, with what their bodies say."""
+        ids, streams = self._identify(lines, parsed.formats)
         count = len(lines)
         nothing = pa.repeat(pa.scalar("", pa.string()), count)
         columns = [
@@ -38,15 +39,17 @@ class Enricher:
             _timestamps(lines.timestamp),
             _timestamps(np.full(count, lines.observed_ns, np.int64)),
             pa.array(lines.position),
-            *_with_told(severity, lines),
+            *_severity(parsed, lines),
             nothing,
             nothing,
             lines.body,
-            _attributes(lines),
+            _attributes(lines, parsed),
         ]
         return LogBatch(pa.RecordBatch.from_arrays(columns, schema=RECORD_SCHEMA), streams)
 
-    def _identify(self, lines: Lines) -> tuple[npt.NDArray[np.uint64], dict[int, Stream]]:
+    def _identify(
+        self, lines: Lines, formats: Sequence[str]
+    ) -> tuple[npt.NDArray[np.uint64], dict[int, Stream]]:
         """(stream id of each row, the streams that occur)."""
         names = len(STREAM_NAMES)
         number = lines.instance.astype(np.int64) * names + lines.stream
@@ -54,16 +57,17 @@ class Enricher:
         ids = np.zeros(len(lines.instances) * names, np.uint64)
         streams: dict[int, Stream] = {}
         for n in occurring.tolist():
-            stream = self._stream(lines.instances[n // names], n % names)
+            format_name = formats[n] if formats else ""
+            stream = self._stream(lines.instances[n // names], n % names, format_name)
             ids[n] = stream.id
             streams[stream.id] = stream
         return ids[number], streams
 
-    def _stream(self, instance: Instance, number: int) -> Stream:
-        key = (instance.key, number)
+    def _stream(self, instance: Instance, number: int, format_name: str) -> Stream:
+        key = (instance.key, number, format_name)
         stream = self._streams.get(key)
         if stream is None:
-            stream = Stream(_labels(instance, number))
+            stream = Stream(_labels(instance, number, format_name))
             self._streams[key] = stream
             if len(self._streams) > self._max_streams:
                 self._streams.popitem(last=False)
@@ -72,18 +76,20 @@ class Enricher:
         return stream
 
 
-def _labels(instance: Instance, number: int) -> dict[str, str]:
-    labels = {**instance.labels, "stream": STREAM_NAMES[number]}
+def _labels(instance: Instance, number: int, format_name: str) -> dict[str, str]:
+    labels = {**instance.labels, "stream": STREAM_NAMES[number], "format": format_name}
+    if format_name and (dataset := format_of(format_name).dataset):
+        labels["dataset"] = dataset
     if "app" not in labels and labels.get("pod"):
         labels["app"] = workload_of(labels["pod"], labels.get("node", ""))
     return labels
 
 
-def _with_told(severity: Severity, lines: Lines) -> Severity:
-    """Severities with those that the source gives where they count."""
+def _severity(parsed: Parsed, lines: Lines) -> tuple[pa.UInt8Array, pa.StringArray]:
+    """(numbers, texts), with those that the source gives where they count."""
+    numbers, texts = parsed.severity_number, parsed.severity_text
     if lines.told is None:
-        return severity
-    numbers, texts = severity
+        return numbers, texts
     told = pa.array(lines.told)
     zero = pa.scalar(0, pa.uint8())
     silent = pc.not_equal(told, zero) if lines.told_first else pc.equal(numbers, zero)
@@ -94,13 +100,13 @@ def _timestamps(ns: npt.NDArray[np.int64]) -> pa.TimestampArray:
     return pa.array(ns).view(TIMESTAMP)
 
 
-def _attributes(lines: Lines) -> pa.MapArray:
+def _attributes(lines: Lines, parsed: Parsed) -> pa.MapArray:
     """The marks as a column; a row without any has an empty map."""
     counts = np.zeros(len(lines) + 1, np.int32)
     keys: list[str] = []
     values: list[str] = []
-    for row in sorted(lines.marks):
-        marks = lines.marks[row]
+    for row in sorted({*lines.marks, *parsed.marks}):
+        marks = {**lines.marks.get(row, {}), **parsed.marks.get(row, {})}
         counts[row + 1] = len(marks)
         keys += marks.keys()
         values += marks.values()

@@ -1,5 +1,9 @@
-"""Parse: what the body of a record says of itself. So far: its severity, as for pushed records."""
+"""Parse: what the body of a record says of itself: its severity, its problem, its stream's format.
 
-from kelp.base.severity import detect_severity
+What else is in a line (fields, ids, its own time) is computed from it when it is asked for; see
+kelp.base.formats.
+"""
 
-__all__ = ["detect_severity"]
+from kelp.agent.parse.parser import Parser
+
+__all__ = ["Parser"]
