@@ -40,6 +40,7 @@ def test_a_record_has_everything_that_is_known_of_it(api: Api) -> None:
     record, end = answer(api, '{namespace="shop"} | logfmt')
     found = record["record"]
     assert found.pop("position") > 0
+    assert int(found.pop("stream_id")) > 0
     assert WEB.items() <= found.pop("labels").items()
     assert {
         "timestamp": str(at),

@@ -61,7 +61,7 @@ def test_the_page_has_each_parameter_and_no_other(api: Api) -> None:
 _KEYS_OF_ANSWERS = {
     "/kelp/v1/logs": {
         "timestamp", "position", "labels", "line", "line_base64", "metadata", "parsed", "severity",
-        "size_bytes", "start`, `end", "reason",
+        "size_bytes", "start`, `end", "reason", "stream_id",
     },
 }  # fmt: skip
 

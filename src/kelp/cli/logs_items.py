@@ -23,6 +23,12 @@ class Record(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     parsed: dict[str, str] = {}
     severity: str = "unknown"
+    stream_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """STREAM_ID:POSITION, as `kelp trace --record` takes it; empty where it is not known."""
+        return f"{self.stream_id}:{self.position}" if self.stream_id else ""
 
     @property
     def time_ns(self) -> int:

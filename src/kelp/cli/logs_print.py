@@ -181,8 +181,9 @@ def as_json(item: Item) -> dict[str, object]:
         "metadata": item.metadata,
         "parsed": item.parsed,
         "position": item.position,
+        "id": item.id,
     }
-    optional = ("line_base64", "metadata", "parsed")
+    optional = ("line_base64", "metadata", "parsed", "id")
     return {k: v for k, v in record.items() if v or k not in optional}
 
 

@@ -58,6 +58,7 @@ from kelp.server.serve.queries import Queries, Sql
 from kelp.server.serve.rules import rules_endpoints
 from kelp.server.serve.sql import SqlRoute
 from kelp.server.serve.tail import Tail
+from kelp.server.serve.trace import Trace
 from kelp.server.serve.turns import TurnMetrics, Turns
 from kelp.server.store.opening import encryption_key, open_store
 from kelp.server.store.sql import SqlLimits, run_readonly
@@ -127,6 +128,7 @@ class Surface:
             parts.settings.store.delete_delay_s,
         )
         self._sql = SqlRoute(parts.sql, asker, scope_of)
+        self._trace = Trace(parts.queries, asker, scope_of)
         self._segments = Segments(
             parts.inbox, Reception(bodies, max_bytes, self._threads(_RECEIVERS, "kelp-receive"))
         )
@@ -149,6 +151,7 @@ class Surface:
             self._tail,
             self._logs,
             self._drilldown,
+            self._trace,
         ):
             routes_that_ask.queries = queries
 
@@ -166,6 +169,7 @@ class Surface:
             self._segments.endpoint(),
             self._logs.endpoint(),
             self._sql.endpoint(),
+            *self._trace.endpoints(),
             *self._queries.endpoints(),
             *self._loki.endpoints(),
             self._tail.endpoint(),

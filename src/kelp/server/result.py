@@ -19,6 +19,7 @@ class Entry:
     line: bytes  # after line_format, where the query has one
     metadata: dict[str, str] = field(default_factory=dict)  # structured metadata
     parsed: dict[str, str] = field(default_factory=dict)  # labels that a parser stage made
+    stream_id: int = 0  # with the position, the record's name; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

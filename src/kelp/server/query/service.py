@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.settings import Query as QuerySettings
 from kelp.model.loss import Loss
+from kelp.model.stored import StoredInstances
 from kelp.server.ports import Deletion, Dialect, Doomed, Engine, QueryError, Scope
-from kelp.server.query import catalog, deleting, explaining, losses, tailing
+from kelp.server.query import catalog, deleting, explaining, losses, tailing, tracing
 from kelp.server.query.budget import Budget
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
-from kelp.server.query.logql.parser import parse, parse_log_query
+from kelp.server.query.logql.parser import parse, parse_log_query, parse_matchers
 from kelp.server.query.logql.printer import format_query
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.pipeline.compile import check_stages
@@ -251,6 +254,31 @@ class QueryService:
         """What is missing of the containers that the query's selector names, ordered by end."""
         context = self._context(scope, None, query_id)
         return losses.find(context, parse_log_query(query).matchers, start_ns, end_ns)
+
+    def trace(
+        self, asked: str | int, scope: Scope, *, limit: int = 100, query_id: str = ""
+    ) -> StoredInstances:
+        """What is stored of the instances of a selector, or of that of the stream with an id."""
+        context = self._context(scope, None, query_id)
+        if isinstance(asked, str):
+            return tracing.find(context, parse_matchers(asked), limit)
+        matchers = tracing.matchers_of(context, asked)
+        return tracing.find(context, matchers, limit) if matchers else StoredInstances()
+
+    def trace_records(
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        positions: tuple[int, int],
+        times_ns: tuple[int, int],
+        limit: int,
+        query_id: str = "",
+    ) -> tuple[pa.Table, dict[int, dict[str, str]]]:
+        """Records in the order of their positions, and the labels of their streams."""
+        window = tracing.Window(*positions, *times_ns)
+        context = self._context(scope, None, query_id)
+        return tracing.records(context, parse_matchers(query), window, limit)
 
     def doomed(self, deletion: Deletion) -> Doomed:
         """What a request to delete means now, under the rights of whoever asked for it."""

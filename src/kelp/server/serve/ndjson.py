@@ -34,6 +34,9 @@ class LineEncoder:
             "position": entry.position,
             "labels": self._encoded(labels),
         }
+        if entry.stream_id:
+            # As text: 64 bits are more than a JSON number keeps in many readers.
+            fields["stream_id"] = str(entry.stream_id)
         try:
             fields["line"] = entry.line.decode()
         except UnicodeDecodeError:

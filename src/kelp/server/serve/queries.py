@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import pyarrow as pa
 
 from kelp.model.loss import Loss
+from kelp.model.stored import StoredInstances
 from kelp.server.ports import Scope
 from kelp.server.result import Answer, Entry, StreamEntries
 
@@ -108,6 +109,17 @@ class Queries(Protocol):
         query_id: str,
     ) -> Answer:
         """Bytes by labels, largest first; with a step above 0, at steps."""
+
+    def trace(
+        self, asked: str | int, scope: Scope, *, limit: int, query_id: str
+    ) -> StoredInstances:
+        """What is stored of the instances of a selector, or of that of the stream with an id."""
+
+    def trace_records(
+        self, query: str, scope: Scope, *, positions: tuple[int, int], times_ns: tuple[int, int],
+        limit: int, query_id: str,
+    ) -> tuple[pa.Table, dict[int, dict[str, str]]]:  # fmt: skip
+        """Records by position, and the labels of their streams; see kelp.server.query.tracing."""
 
     def explain(  # noqa: PLR0913 - likewise
         self, query: str, scope: Scope, *, start_ns: int, end_ns: int, step_ns: int, limit: int,

@@ -68,13 +68,16 @@ def entry_of(record: Record, base: dict[str, str], steps: list[Step]) -> Labelle
     if not steps:
         parsed = {k: v for k, v in (("__error__", error), ("__error_details__", details)) if v}
         labels = {k: v for k, v in base.items() if k not in metadata} if metadata else base
-        entry = Entry(record.time_ns, record.position, record.body, metadata, parsed)
+        entry = Entry(
+            record.time_ns, record.position, record.body, metadata, parsed, record.stream_id
+        )
         return LabelledEntry(labels, entry)
     row = Row(base, metadata, record.body, record.time_ns)
     row.error, row.details = error, details
     if not run_steps(steps, row):
         return None
-    entry = Entry(record.time_ns, record.position, row.line, row.metadata, row.parsed_labels())
+    parsed = row.parsed_labels()
+    entry = Entry(record.time_ns, record.position, row.line, row.metadata, parsed, record.stream_id)
     return LabelledEntry(row.stream_labels(), entry)
 
 
