@@ -149,7 +149,14 @@ class Deletions(Protocol):
 
 
 class QueryError(Exception):
-    """The query is wrong: the user's to mend (HTTP 400). The text has line and column if known."""
+    """The query is wrong: the user's to mend (HTTP 400).
+
+    `has_place`: the text says line and column of what is wrong.
+    """
+
+    def __init__(self, message: str, *, has_place: bool = False) -> None:
+        super().__init__(message)
+        self.has_place = has_place
 
 
 class BudgetError(Exception):

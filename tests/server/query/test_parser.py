@@ -102,15 +102,19 @@ def test_keywords_in_any_case() -> None:
 
 
 def test_a_log_query_alone() -> None:
-    assert str(_error(lambda: parse_log_query("vector(1)"))) == "only log selector is supported"
+    assert (
+        "error at line 1, col 1: only log selector is supported; expected a log query like "
+        '{app="web"}'
+    ) == str(_error(lambda: parse_log_query("vector(1)")))
 
 
 def test_matchers_alone() -> None:
     assert len(parse_matchers('{a="b", c!="d"}')) == 2
     assert parse_matchers("{}", strict=False) == ()
     assert (
-        str(_error(lambda: parse_matchers('{a="b"} | json'))) == "only label matchers are supported"
-    )
+        "error at line 1, col 9: only label matchers are supported; expected nothing behind the "
+        "selector"
+    ) == str(_error(lambda: parse_matchers('{a="b"} | json')))
 
 
 def _error(read: object) -> QueryError:

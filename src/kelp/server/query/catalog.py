@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from kelp.server.query.derived import SERVICE_NAME
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.logql.checks import check_matchers
 from kelp.server.query.logql.parser import parse_matchers
 from kelp.server.query.metric.frame import Key, Labels, key_of
 from kelp.server.query.plan.context import Context
@@ -47,13 +46,15 @@ def series(
     context: Context, matchers: Sequence[str], start_ns: int, end_ns: int
 ) -> list[dict[str, str]]:
     """Label sets of the streams that match any of the selectors."""
-    choices = [_matchers(text) for text in matchers] or [()]
-    for choice, text in zip(choices, matchers, strict=False):
-        if text.strip() not in ("", "{}"):
-            check_matchers(choice)
+    choices = [_choice(text) for text in matchers] or [()]
     selected = context.streams.select_any(context.run, context.scope, choices, start_ns, end_ns)
     unique = {key_of(labels): labels for labels in selected.labels.values()}
     return [unique[key] for key in sorted(unique)]
+
+
+def _choice(text: str) -> tuple[ast.Matcher, ...]:
+    """`{}` is allowed here, and means everything; `{app=~".*"}` is not, as in Loki."""
+    return parse_matchers(text) if text.strip() not in ("", "{}") else ()
 
 
 def stats(context: Context, query: ast.LogQuery, start_ns: int, end_ns: int) -> dict[str, int]:

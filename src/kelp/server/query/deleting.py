@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from kelp.server.ports import Deletion, Doomed, QueryError, Scope
 from kelp.server.query.logql import expressions as ast
+from kelp.server.query.logql.errors import meaning_error
 from kelp.server.query.logql.parser import parse_log_query
+from kelp.server.query.logql.printer import stage_text
 from kelp.server.query.plan.context import Context
 from kelp.server.query.sql.lines import LineConditions, PlainDialect
 from kelp.server.query.sql.text import all_of
@@ -51,11 +53,12 @@ def _line_condition(query: ast.LogQuery) -> str:
 
 def _exact(lines: LineConditions, stage: ast.Stage) -> str:
     if not isinstance(stage, ast.LineFilter):
-        raise QueryError(
-            "expected a selector and line filters to delete by; "
-            f"got a stage of another kind ({type(stage).__name__})"
+        raise meaning_error(
+            "expected a selector and line filters to delete by; got a stage of another kind: "
+            f"{stage_text(stage)}",
+            stage.at,
         )
     exact = lines.exact(stage)
     if exact is None:
-        raise QueryError('expected line filters without ip("…") to delete by; got one')
+        raise meaning_error('expected line filters without ip("…") to delete by; got one', stage.at)
     return exact

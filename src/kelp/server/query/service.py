@@ -21,7 +21,12 @@ from kelp.server.query import catalog, deleting, explaining, losses, tailing, tr
 from kelp.server.query.budget import Budget
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
+<<<<<<< ours
 from kelp.server.query.logql.parser import parse, parse_log_query, parse_matchers
+=======
+from kelp.server.query.logql.errors import meaning_error
+from kelp.server.query.logql.parser import parse, parse_log_query
+>>>>>>> theirs
 from kelp.server.query.logql.printer import format_query
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.pipeline.compile import check_stages
@@ -81,9 +86,10 @@ class QueryService:
         expression = parsed(query)
         context = self._context(scope, budget, query_id)
         if isinstance(expression, ast.LogQuery):
-            raise QueryError(
+            raise meaning_error(
                 "log queries are not supported as an instant query type, please change your "
-                "query to a range query type"
+                "query to a range query type",
+                expression.at,
             )
         if ast.is_scalar(expression):
             return self._answer(Scalar(time_ns, scalar_value(expression)), context)

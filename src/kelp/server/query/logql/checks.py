@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable
 
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.logql.errors import parse_error
+from kelp.server.query.logql.errors import Place, parse_error
 from kelp.server.query.logql.literals import parse_float
 from kelp.server.query.logql.patterns import parse_parser_pattern
 from kelp.server.query.logql.regexps import compile_regexp
+from kelp.server.query.logql.tokens import Token
 
 _GROUPED_RANGE_OPS = frozenset({
     "avg_over_time", "stddev_over_time", "stdvar_over_time", "quantile_over_time",
@@ -42,77 +43,107 @@ def regexp_problem(pattern: str) -> str:
     return ""
 
 
-def checked_regexp(pattern: str) -> ast.Regexp:
+def checked_regexp(token: Token) -> ast.Regexp:
     """A `regexp` stage; its groups must be named, each once."""
+    pattern, at = token.text, token.at
     if message := regexp_problem(pattern):
-        raise parse_error(f"invalid regexp parser: {message}")
+        raise parse_error(f"invalid regexp parser: {message}", at)
     names = [name for name in _GROUP_NAME.findall(pattern) if name]
     if not names:
-        raise parse_error("invalid regexp parser: at least one named capture must be supplied")
+        raise parse_error(
+            "invalid regexp parser: at least one named capture must be supplied", at, "(?P<name>…)"
+        )
     for name in names:
         if names.count(name) > 1:
-            raise parse_error(f"invalid regexp parser: duplicate extracted label name '{name}'")
-    return ast.Regexp(pattern)
+            raise parse_error(
+                f"invalid regexp parser: duplicate extracted label name '{name}'", at,
+                "each name once",
+            )  # fmt: skip
+    return ast.Regexp(pattern, at=at)
 
 
-def checked_pattern(pattern: str) -> ast.Pattern:
+def checked_pattern(token: Token) -> ast.Pattern:
     """A `pattern` stage."""
     try:
-        parse_parser_pattern(pattern)
+        parse_parser_pattern(token.text)
     except ValueError as e:
-        raise parse_error(f"invalid pattern parser: {e}") from None
-    return ast.Pattern(pattern)
+        raise parse_error(
+            f"invalid pattern parser: {e}", token.at,
+            "texts with captures <name> or <_> between them, each name once",
+        ) from None  # fmt: skip
+    return ast.Pattern(token.text, at=token.at)
 
 
-def range_parameter(op: str, text: str | None) -> float | None:
+def range_parameter(op: Token, name: str, parameter: Token | None) -> float | None:
     """The quantile of quantile_over_time; no other range aggregation takes a number."""
-    if text is None:
-        if op == "quantile_over_time":
-            raise parse_error(f"parameter required for operation {op}")
+    if parameter is None:
+        if name == "quantile_over_time":
+            raise parse_error(
+                f"parameter required for operation {name}", op.at, "a number as in (0.99, …)"
+            )
         return None
-    if op != "quantile_over_time":
-        raise parse_error(f"parameter {text} not supported for operation {op}")
+    if name != "quantile_over_time":
+        raise parse_error(
+            f"parameter {parameter.text} not supported for operation {name}", parameter.at,
+            "a log range alone",
+        )  # fmt: skip
     try:
-        return parse_float(text)
+        return parse_float(parameter.text)
     except ValueError as e:
-        raise parse_error(f"invalid parameter for operation {op}: {e}") from None
+        message = f"invalid parameter for operation {name}: {e}"
+        raise parse_error(message, parameter.at, "a number") from None
 
 
-def check_range_aggregation(op: str, log_range: ast.LogRange, by: ast.Grouping | None) -> None:
+def check_range_aggregation(node: ast.RangeAggregation) -> None:
     """Which range aggregations take a grouping, need an unwrap, or must not have one."""
+    op, unwrap, by = node.op, node.range.unwrap, node.grouping
     if by is not None and op not in _GROUPED_RANGE_OPS:
-        raise parse_error(f"grouping not allowed for {op} aggregation")
-    if log_range.unwrap is not None and op in _NEVER_UNWRAPPED:
-        raise parse_error(f"invalid aggregation {op} with unwrap")
-    if log_range.unwrap is None and op not in _PLAIN_RANGE_OPS:
-        raise parse_error(f"invalid aggregation {op} without unwrap")
+        raise parse_error(
+            f"grouping not allowed for {op} aggregation", by.at,
+            f"no by and without here; group around it, as in sum by (…) ({op}(…))",
+        )  # fmt: skip
+    if unwrap is not None and op in _NEVER_UNWRAPPED:
+        raise parse_error(f"invalid aggregation {op} with unwrap", unwrap.at, "no unwrap")
+    if unwrap is None and op not in _PLAIN_RANGE_OPS:
+        raise parse_error(
+            f"invalid aggregation {op} without unwrap", node.at, "| unwrap LABEL before the range"
+        )
 
 
-def vector_parameter(op: str, text: str | None, by: ast.Grouping | None) -> int | None:
+def vector_parameter(
+    op: Token, name: str, parameter: Token | None, by: ast.Grouping | None
+) -> int | None:
     """The k of topk, bottomk and approx_topk; no other vector aggregation takes a number."""
-    if op not in _RANKED:
-        if text is not None:
-            raise parse_error(f"unsupported parameter for operation {op}({text},")
+    if name not in _RANKED:
+        if parameter is not None:
+            raise parse_error(
+                f"unsupported parameter for operation {name}({parameter.text},", parameter.at,
+                "an expression alone",
+            )  # fmt: skip
         return None
-    if text is None:
-        raise parse_error(f"parameter required for operation {op}")
-    if not text.isdecimal():
-        raise parse_error(f"invalid parameter {op}({text},")
-    if int(text) <= 0:
-        raise parse_error(f"invalid parameter (must be greater than 0) {op}({text}")
-    if op == "approx_topk" and by is not None:
-        raise parse_error(f"grouping not allowed for {op} aggregation")
-    return int(text)
+    if parameter is None:
+        raise parse_error(
+            f"parameter required for operation {name}", op.at, f"a number as in {name}(10, …)"
+        )
+    if not parameter.text.isdecimal():
+        message = f"invalid parameter {name}({parameter.text},"
+        raise parse_error(message, parameter.at, "a whole number above 0")
+    if int(parameter.text) <= 0:
+        message = f"invalid parameter (must be greater than 0) {name}({parameter.text}"
+        raise parse_error(message, parameter.at)
+    if name == "approx_topk" and by is not None:
+        raise parse_error(f"grouping not allowed for {name} aggregation", by.at)
+    return int(parameter.text)
 
 
-def check_matchers(matchers: tuple[ast.Matcher, ...]) -> None:
-    """At least one matcher must say what is wanted, not only what is not."""
+def check_matchers(matchers: tuple[ast.Matcher, ...], at: Place) -> None:
+    """At least one matcher must say what is wanted, not only what is not; `at` is the selector."""
     for matcher in matchers:
         if matcher.op in ("=", "=~") and not _matches_empty(matcher):
             return
         if matcher.op in ("!=", "!~") and not _matches_empty(matcher):
             return
-    raise parse_error(NO_SELECTION)
+    raise parse_error(NO_SELECTION, at)
 
 
 def _matches_empty(matcher: ast.Matcher) -> bool:
@@ -126,14 +157,16 @@ def check(expression: ast.Expression) -> None:
     """The rules for a whole tree; QueryError for the first that is broken."""
     match expression:
         case ast.LogQuery():
-            check_matchers(expression.matchers)
+            check_matchers(expression.matchers, expression.at)
         case ast.RangeAggregation():
-            check_matchers(expression.range.query.matchers)
+            check_matchers(expression.range.query.matchers, expression.range.query.at)
         case ast.VectorAggregation():
             if expression.op in ("sort", "sort_desc") and (
                 expression.grouping and expression.grouping.labels
             ):
-                raise parse_error("sort and sort_desc doesn't allow grouping by ")
+                raise parse_error(
+                    "sort and sort_desc doesn't allow grouping by ", expression.grouping.at
+                )
             check(expression.expression)
         case ast.LabelReplace():
             check(expression.expression)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kelp.server.ports import QueryError
-from kelp.server.query.logql.errors import syntax_error
+from kelp.server.query.logql.errors import Place, parse_error
 from kelp.server.query.logql.tokens import END, ERROR, Token
 
 _MOST_EXPECTED = 4  # Loki's parser names no more alternatives than these
@@ -20,8 +20,13 @@ class Cursor:
         """The next token, or one behind it; the last one stands for ever."""
         token = self._tokens[min(self._at + ahead, len(self._tokens) - 1)]
         if token.kind == ERROR and ahead == 0:
-            raise syntax_error(token.text, token.line, token.column)
+            raise parse_error(token.text, token.at)
         return token
+
+    @property
+    def here(self) -> Place:
+        """Where the next token begins."""
+        return self.peek().at
 
     def at(self, *kinds: str) -> bool:
         """Whether the next token is of one of these kinds."""
@@ -49,4 +54,9 @@ class Cursor:
         text = f"syntax error: unexpected {token.kind}"
         if expected and len(expected) <= _MOST_EXPECTED:
             text += f", expecting {' or '.join(expected)}"
-        return syntax_error(text, token.line, token.column)
+        return parse_error(text, token.at)
+
+    def unexpected_for(self, expected: str) -> QueryError:
+        """The same where too much could stand here to be listed: what it is, in words."""
+        token = self.peek()
+        return parse_error(f"syntax error: unexpected {token.kind}", token.at, expected)

@@ -2,18 +2,31 @@
 
 Durations are nanoseconds, sizes bytes. What a query may mean is checked by the parser; a tree that
 it gave is sound, save for what only a stage's own language decides (templates, JSON paths).
+
+Each node knows the place of the text that it was read from, for errors to name it. The place is no
+part of what a node says: it counts neither in comparisons nor in hashes, and is not printed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from kelp.server.query.logql.errors import NOWHERE, Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """`at` is where the node begins in its text; NOWHERE in a tree that no text was read for."""
+
+    at: Place = field(default=NOWHERE, compare=False, repr=False)
+
 
 # --- selectors and line filters ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(Node):
     """`name op "value"`; op is one of = != =~ !~. A regexp matches the whole value."""
 
     name: str
@@ -22,7 +35,7 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True)
-class LineTerm:
+class LineTerm(Node):
     """One operand of a line filter: a text, regexp or pattern, or with `ip` an address pattern."""
 
     text: str
@@ -30,7 +43,7 @@ class LineTerm:
 
 
 @dataclass(frozen=True, slots=True)
-class LineFilter:
+class LineFilter(Node):
     """`op a or b …`; op is one of |= != |~ !~ |> !>. A negative one drops what any term matches."""
 
     op: str
@@ -41,7 +54,7 @@ class LineFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
+class Extraction(Node):
     """`name="path"` of `json` and `logfmt`."""
 
     name: str
@@ -49,14 +62,14 @@ class Extraction:
 
 
 @dataclass(frozen=True, slots=True)
-class Json:
+class Json(Node):
     """`json`, all fields or the named paths."""
 
     extractions: tuple[Extraction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Logfmt:
+class Logfmt(Node):
     """`logfmt`, all fields or the named ones."""
 
     strict: bool = False
@@ -65,21 +78,21 @@ class Logfmt:
 
 
 @dataclass(frozen=True, slots=True)
-class Regexp:
+class Regexp(Node):
     """`regexp "…"`: named groups become labels."""
 
     pattern: str
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Node):
     """`pattern "…"`: captures `<name>` between literals become labels."""
 
     pattern: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unpack:
+class Unpack(Node):
     """`unpack`: the strings of a packed JSON line become labels, `_entry` the line."""
 
 
@@ -87,7 +100,7 @@ class Unpack:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberFilter:
+class NumberFilter(Node):
     """Compares a label as a number; op is one of = != > >= < <= (`==` is read as `=`)."""
 
     name: str
@@ -96,7 +109,7 @@ class NumberFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class DurationFilter:
+class DurationFilter(Node):
     """Compares a label as a duration, in nanoseconds."""
 
     name: str
@@ -105,7 +118,7 @@ class DurationFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class BytesFilter:
+class BytesFilter(Node):
     """Compares a label as a size, in bytes."""
 
     name: str
@@ -114,7 +127,7 @@ class BytesFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class IpFilter:
+class IpFilter(Node):
     """Finds an address of a pattern (address, range, CIDR) in a label; op is = or !=."""
 
     name: str
@@ -123,7 +136,7 @@ class IpFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class And(Node):
     """Both, the left one first; both always run, for either may note an error."""
 
     left: Filter
@@ -131,7 +144,7 @@ class And:
 
 
 @dataclass(frozen=True, slots=True)
-class Or:
+class Or(Node):
     """Either; the right one runs only where the left does not hold."""
 
     left: Filter
@@ -142,7 +155,7 @@ Filter: TypeAlias = Matcher | NumberFilter | DurationFilter | BytesFilter | IpFi
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFilter:
+class LabelFilter(Node):
     """A filter as a stage."""
 
     filter: Filter
@@ -152,14 +165,14 @@ class LabelFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class LineFormat:
+class LineFormat(Node):
     """`line_format "template"`."""
 
     template: str
 
 
 @dataclass(frozen=True, slots=True)
-class LabelAssignment:
+class LabelAssignment(Node):
     """`name=source` (rename) or `name="template"`."""
 
     name: str
@@ -168,26 +181,26 @@ class LabelAssignment:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFormat:
+class LabelFormat(Node):
     """`label_format …`."""
 
     assignments: tuple[LabelAssignment, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Decolorize:
+class Decolorize(Node):
     """`decolorize`: takes ANSI colour codes out of the line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Node):
     """`drop a, b="x"`: a name always, a matcher where it holds."""
 
     items: tuple[str | Matcher, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Node):
     """`keep a, b="x"`."""
 
     items: tuple[str | Matcher, ...]
@@ -213,7 +226,7 @@ Stage: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
-class LogQuery:
+class LogQuery(Node):
     """`{selector} stages…`."""
 
     matchers: tuple[Matcher, ...]
@@ -221,7 +234,7 @@ class LogQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwrap:
+class Unwrap(Node):
     """`unwrap label` or `unwrap conversion(label)`, with the filters behind it."""
 
     label: str
@@ -230,7 +243,7 @@ class Unwrap:
 
 
 @dataclass(frozen=True, slots=True)
-class LogRange:
+class LogRange(Node):
     """`query [range] offset`: windows of (t - offset - range, t - offset]."""
 
     query: LogQuery
@@ -240,7 +253,7 @@ class LogRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(Node):
     """`by (labels)` or `without (labels)`."""
 
     labels: tuple[str, ...]
@@ -248,7 +261,7 @@ class Grouping:
 
 
 @dataclass(frozen=True, slots=True)
-class RangeAggregation:
+class RangeAggregation(Node):
     """`op(range) grouping`; `parameter` is the quantile."""
 
     op: str
@@ -258,7 +271,7 @@ class RangeAggregation:
 
 
 @dataclass(frozen=True, slots=True)
-class VectorAggregation:
+class VectorAggregation(Node):
     """`op grouping (expression)`; `parameter` is the k of topk and its kin."""
 
     op: str
@@ -268,7 +281,7 @@ class VectorAggregation:
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(Node):
     """How two vectors are joined; `group` is "", left (many-to-one) or right (one-to-many)."""
 
     on: bool = False
@@ -278,7 +291,7 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryOperation:
+class BinaryOperation(Node):
     """`left op right`; `bool` gives 0 or 1 instead of filtering."""
 
     op: str
@@ -289,21 +302,21 @@ class BinaryOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Node):
     """A number."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
-class VectorLiteral:
+class VectorLiteral(Node):
     """`vector(number)`: one series without labels."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
-class LabelReplace:
+class LabelReplace(Node):
     """`label_replace(expression, dst, replacement, src, regex)`."""
 
     expression: Metric

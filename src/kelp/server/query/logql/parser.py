@@ -8,12 +8,13 @@ reported only once the whole text has been read, so that a syntax error behind t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from kelp.server.ports import QueryError
 from kelp.server.query.logql import checks, tokens
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.logql.errors import parse_error, syntax_error
+from kelp.server.query.logql.errors import Place, meaning_error, parse_error
 from kelp.server.query.logql.filters import FilterParser
 from kelp.server.query.logql.literals import parse_float
 from kelp.server.query.logql.stages import StageParser
@@ -37,7 +38,8 @@ class Parser(StageParser, FilterParser):
 
     def __init__(self, text: str) -> None:
         if len(text) >= MAX_QUERY_LENGTH:
-            raise parse_error(f"input size too long ({len(text)} > {MAX_QUERY_LENGTH})")
+            # Its end is what is too much: the first character that is more than allowed.
+            raise parse_error(f"input size too long ({len(text)} > {MAX_QUERY_LENGTH})", _end(text))
         super().__init__(tokenize(text))
         self._depth = 0
         self._late_errors: list[QueryError] = []
@@ -51,17 +53,14 @@ class Parser(StageParser, FilterParser):
         checks.check(expression)
         return expression
 
-    def _late(self, message: str) -> None:
-        self._late_errors.append(parse_error(message))
+    def _late(self, message: str, at: Place, expected: str = "") -> None:
+        self._late_errors.append(parse_error(message, at, expected))
 
     def _nested(self, parse: Callable[[], _T]) -> _T:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            token = self.peek()
-            raise syntax_error(
-                f"query is nested too deeply: expected at most {MAX_DEPTH} levels",
-                token.line,
-                token.column,
+            raise parse_error(
+                f"query is nested too deeply: expected at most {MAX_DEPTH} levels", self.here
             )
         try:
             return parse()
@@ -79,7 +78,7 @@ class Parser(StageParser, FilterParser):
         while (found := _LEVELS.get(self.peek().kind, 0)) >= level:
             operations += 1
             if operations > MAX_DEPTH:
-                self._late(f"expected at most {MAX_DEPTH} binary operations in a row")
+                self._late(f"expected at most {MAX_DEPTH} binary operations in a row", self.here)
             op = self.take().kind
             is_bool = self.accept("bool") is not None
             matching = self._matching()
@@ -98,25 +97,31 @@ class Parser(StageParser, FilterParser):
         for side, leg in (("left", left), ("right", right)):
             if isinstance(leg, ast.LogQuery):
                 kind = "*syntax.PipelineExpr" if leg.stages else "*syntax.MatchersExpr"
-                self._late(f"unexpected type for {side} leg of binary operation ({op}): {kind}")
+                self._late(
+                    f"unexpected type for {side} leg of binary operation ({op}): {kind}", leg.at,
+                    "a metric query or a number",
+                )  # fmt: skip
             elif op in ast.SET_OPERATIONS and ast.is_scalar(leg):
                 value = checks.scalar_value(leg)
                 self._late(
                     f"unexpected literal for {side} leg of logical/set binary operation ({op}): "
-                    f"{value:f}"
+                    f"{value:f}",
+                    leg.at,
+                    "a metric query",
                 )
-        return ast.BinaryOperation(op, left, right, is_bool, matching)  # type: ignore[arg-type] # a log query as a leg has just been refused
+        return ast.BinaryOperation(op, left, right, is_bool, matching, at=left.at)  # type: ignore[arg-type] # a log query as a leg has just been refused
 
     def _matching(self) -> ast.Matching:
         if not self.at("on", "ignoring"):
             return ast.Matching()
+        at = self.here
         on = self.take().kind == "on"
         labels = self._labels()
         if not self.at("group_left", "group_right"):
-            return ast.Matching(on, labels)
+            return ast.Matching(on, labels, at=at)
         group = self.take().kind.removeprefix("group_")
         include = self._labels() if self.at("(") else ()
-        return ast.Matching(on, labels, group, include)
+        return ast.Matching(on, labels, group, include, at=at)
 
     def _labels(self) -> tuple[str, ...]:
         self.expect("(")
@@ -131,15 +136,15 @@ class Parser(StageParser, FilterParser):
     def _grouping(self) -> ast.Grouping | None:
         if not self.at("by", "without"):
             return None
-        without = self.take().kind == "without"
-        return ast.Grouping(self._labels(), without)
+        word = self.take()
+        return ast.Grouping(self._labels(), word.kind == "without", at=word.at)
 
     # --- primaries ----------------------------------------------------------------------------
 
     def _primary(self) -> ast.Expression:
-        kind = self.peek().kind
+        kind, at = self.peek().kind, self.here
         if kind == "{":
-            return ast.LogQuery(self.selector(), self.stages())
+            return ast.LogQuery(self.selector(), self.stages(), at=at)
         if kind == "(":
             return self._parenthesis()
         if kind in _RANGE_KINDS:
@@ -147,12 +152,12 @@ class Parser(StageParser, FilterParser):
         if kind in _VECTOR_KINDS:
             return self._vector_aggregation()
         if kind in (tokens.NUMBER, "+", "-"):
-            return ast.Literal(self._number())
+            return ast.Literal(self._number(), at=at)
         if kind == "label_replace":
             return self._label_replace()
         if kind == "VECTOR":
             return self._vector()
-        raise self.unexpected()
+        raise self.unexpected_for('a selector like {app="web"}, an aggregation or a number')
 
     def _parenthesis(self) -> ast.Expression:
         self.expect("(")
@@ -163,21 +168,21 @@ class Parser(StageParser, FilterParser):
     def _metric(self) -> ast.Metric:
         expression = self._expression(1)
         if isinstance(expression, ast.LogQuery):
-            raise self.unexpected()
+            raise self.unexpected_for("a metric query like rate({…}[5m]), not a log query")
         return expression
 
     def _number(self) -> float:
         negative = False
         if self.at("+", "-"):
             negative = self.take().kind == "-"
-        value = self._float(self.expect(tokens.NUMBER).text, "unable to parse literal as a float")
+        value = self._float(self.expect(tokens.NUMBER), "unable to parse literal as a float")
         return -value if negative else value
 
-    def _float(self, text: str, failed: str) -> float:
+    def _float(self, number: Token, failed: str) -> float:
         try:
-            return parse_float(text)
+            return parse_float(number.text)
         except ValueError as e:
-            self._late(f"{failed}: {e}")
+            self._late(f"{failed}: {e}", number.at)
             return 0.0
 
     def literal(self) -> float:
@@ -189,30 +194,32 @@ class Parser(StageParser, FilterParser):
         return value
 
     def _vector(self) -> ast.VectorLiteral:
-        self.take()
+        at = self.take().at
         self.expect("(")
-        text = self.expect(tokens.NUMBER).text
+        number = self.expect(tokens.NUMBER)
         self.expect(")")
-        return ast.VectorLiteral(self._float(text, "unable to parse vectorExpr as a float"))
+        value = self._float(number, "unable to parse vectorExpr as a float")
+        return ast.VectorLiteral(value, at=at)
 
     def _label_replace(self) -> ast.LabelReplace:
-        self.take()
+        at = self.take().at
         self.expect("(")
         expression = self._metric()
         texts = []
         for _ in range(4):
             self.expect(",")
-            texts.append(self.expect(tokens.STRING).text)
+            texts.append(self.expect(tokens.STRING))
         self.expect(")")
-        dst, replacement, src, regex = texts
+        dst, replacement, src, regex = (t.text for t in texts)
         if message := checks.regexp_problem(regex):
-            self._late(f"invalid regex in label_replace: {message}")
-        return ast.LabelReplace(expression, dst, replacement, src, regex)
+            self._late(f"invalid regex in label_replace: {message}", texts[3].at)
+        return ast.LabelReplace(expression, dst, replacement, src, regex, at=at)
 
     # --- aggregations -------------------------------------------------------------------------
 
     def _vector_aggregation(self) -> ast.VectorAggregation:
-        op = _VECTOR_KINDS[self.take().kind]
+        word = self.take()
+        op = _VECTOR_KINDS[word.kind]
         grouping = self._grouping()
         self.expect("(")
         parameter = self._parameter()
@@ -222,38 +229,41 @@ class Parser(StageParser, FilterParser):
             grouping = self._grouping()
         number = None
         try:
-            number = checks.vector_parameter(op, parameter, grouping)
+            number = checks.vector_parameter(word, op, parameter, grouping)
         except QueryError as e:
             self._late_errors.append(e)
-        return ast.VectorAggregation(op, expression, grouping, number)
+        return ast.VectorAggregation(op, expression, grouping, number, at=word.at)
 
-    def _parameter(self) -> str | None:
+    def _parameter(self) -> Token | None:
         if self.at(tokens.NUMBER) and self.peek(1).kind == ",":
-            number = self.take().text
+            number = self.take()
             self.take()
             return number
         return None
 
     def _range_aggregation(self) -> ast.RangeAggregation:
-        op = _RANGE_KINDS[self.take().kind]
+        word = self.take()
+        op = _RANGE_KINDS[word.kind]
         self.expect("(")
         parameter = self._parameter()
         log_range = self._log_range()
         self.expect(")")
-        grouping = self._grouping()
-        number = None
+        node = ast.RangeAggregation(op, log_range, None, self._grouping(), at=word.at)
         try:
-            number = checks.range_parameter(op, parameter)
-            checks.check_range_aggregation(op, log_range, grouping)
+            number = checks.range_parameter(word, op, parameter)
+            checks.check_range_aggregation(node)
         except QueryError as e:
             self._late_errors.append(e)
-        return ast.RangeAggregation(op, log_range, number, grouping)
+            return node
+        return replace(node, parameter=number)
 
     def _log_range(self) -> ast.LogRange:
         """`query [5m] offset 1m` or `{…} [5m] offset 1m | stages`, in parentheses or not."""
         if self.at("("):
             return self._nested(self._range_in_parentheses)
-        return self._range_of(self.selector())
+        at = self.here
+        query = ast.LogQuery(self.selector(), self.stages(), at=at)
+        return self._range_after(query, self.unwrap())
 
     def _range_in_parentheses(self) -> ast.LogRange:
         self.expect("(")
@@ -261,32 +271,23 @@ class Parser(StageParser, FilterParser):
             inner = self._nested(self._range_in_parentheses)
             self.expect(")")
             return inner
-        matchers = self.selector()
-        stages = self.stages()
+        at = self.here
+        query = ast.LogQuery(self.selector(), self.stages(), at=at)
         unwrap = self.unwrap()
         if self.at(tokens.RANGE):
-            log_range = self._range_after(matchers, stages, unwrap)
+            log_range = self._range_after(query, unwrap)
             self.expect(")")
             return log_range
         self.expect(")", tokens.RANGE)
-        return self._range_after(matchers, stages, unwrap)
+        return self._range_after(query, unwrap)
 
-    def _range_of(self, matchers: tuple[ast.Matcher, ...]) -> ast.LogRange:
-        stages = self.stages()
-        return self._range_after(matchers, stages, self.unwrap())
-
-    def _range_after(
-        self,
-        matchers: tuple[ast.Matcher, ...],
-        stages: tuple[ast.Stage, ...],
-        unwrap: ast.Unwrap | None,
-    ) -> ast.LogRange:
-        range_ns = self.expect(tokens.RANGE).value
+    def _range_after(self, query: ast.LogQuery, unwrap: ast.Unwrap | None) -> ast.LogRange:
+        window = self.expect(tokens.RANGE)
         offset = self._offset()
-        if not stages and unwrap is None:
-            stages = self.stages()
+        if not query.stages and unwrap is None:
+            query = replace(query, stages=self.stages())
             unwrap = self.unwrap()
-        return ast.LogRange(ast.LogQuery(matchers, stages), range_ns, offset, unwrap)
+        return ast.LogRange(query, window.value, offset, unwrap, at=query.at)
 
     def _offset(self) -> int:
         return self.expect(tokens.DURATION).value if self.accept("offset") else 0
@@ -301,20 +302,30 @@ def parse_log_query(text: str) -> ast.LogQuery:
     """As parse, for places that take a log query alone (tail, delete, index/stats)."""
     expression = parse(text)
     if not isinstance(expression, ast.LogQuery):
-        raise QueryError("only log selector is supported")
+        raise meaning_error(
+            "only log selector is supported", expression.at, 'a log query like {app="web"}'
+        )
     return expression
 
 
 def parse_matchers(text: str, *, strict: bool = True) -> tuple[ast.Matcher, ...]:
     """A selector alone; without `strict` also one that selects everything (`{}`)."""
     parser = Parser(text)
+    at = parser.here
     matchers = parser.selector()
     if not parser.at(tokens.END):
         parse(text)  # a syntax error is told as such
-        raise QueryError("only label matchers are supported")
+        raise meaning_error(
+            "only label matchers are supported", parser.here, "nothing behind the selector"
+        )
     if strict:
-        checks.check_matchers(matchers)
+        checks.check_matchers(matchers, at)
     return matchers
+
+
+def _end(text: str) -> Place:
+    before = text[: MAX_QUERY_LENGTH - 1]
+    return Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 __all__ = ["MAX_DEPTH", "MAX_QUERY_LENGTH", "Token", "parse", "parse_log_query", "parse_matchers"]

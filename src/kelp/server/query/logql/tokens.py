@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from kelp.server.query.logql.errors import Place
 from kelp.server.query.logql.literals import (
     parse_bytes,
     parse_duration,
@@ -76,6 +77,11 @@ class Token:
     line: int
     column: int
     value: int = 0  # of DURATION and RANGE in nanoseconds, of BYTES in bytes
+
+    @property
+    def at(self) -> Place:
+        """Where it begins."""
+        return Place(self.line, self.column)
 
 
 class _Scanner:

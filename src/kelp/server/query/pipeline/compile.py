@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.logql.errors import stage_error
+from kelp.server.query.logql.errors import PartError, stage_error
 from kelp.server.query.logql.printer import stage_text
 from kelp.server.query.pipeline import formats, texts
 from kelp.server.query.pipeline.hints import ALL, Hints
@@ -28,7 +28,8 @@ def compile_stages(stages: Sequence[ast.Stage], hints: Hints = ALL) -> list[Step
         try:
             steps.append(_step(stage, hints))
         except ValueError as e:
-            raise stage_error(stage_text(stage), str(e)) from None
+            at = e.at if isinstance(e, PartError) else stage.at
+            raise stage_error(stage_text(stage), str(e), at) from None
     return steps
 
 
@@ -40,7 +41,7 @@ def check_stages(expression: ast.Expression) -> None:
         case ast.RangeAggregation():
             compile_stages(expression.range.query.stages)
             for node in expression.range.unwrap.filters if expression.range.unwrap else ():
-                compile_stages([ast.LabelFilter(node)])
+                compile_stages([ast.LabelFilter(node, at=node.at)])
         case ast.VectorAggregation() | ast.LabelReplace():
             check_stages(expression.expression)
         case ast.BinaryOperation():
@@ -91,7 +92,8 @@ def _json(stage: ast.Json, hints: Hints) -> Step:
         try:
             paths.append((extraction, parse_path(extraction.path)))
         except ValueError as e:
-            raise ValueError(f"cannot parse expression [{extraction.path}]: {e}") from None
+            message = f"cannot parse expression [{extraction.path}]: {e}"
+            raise PartError(message, extraction.at) from None
     return JsonPathParser(paths, hints)
 
 
@@ -101,9 +103,11 @@ def _logfmt(stage: ast.Logfmt, hints: Hints) -> Step:
     fields = []
     for extraction in stage.extractions:
         try:
-            fields.append(ast.Extraction(extraction.name, parse_field(extraction.path)))
+            path = parse_field(extraction.path)
+            fields.append(ast.Extraction(extraction.name, path, at=extraction.at))
         except ValueError as e:
-            raise ValueError(f"cannot parse expression [{extraction.path}]: {e}") from None
+            message = f"cannot parse expression [{extraction.path}]: {e}"
+            raise PartError(message, extraction.at) from None
     return LogfmtFieldsParser(tuple(fields), hints, strict=stage.strict)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kelp.server.query.logql.errors import PartError
 from kelp.server.query.logql.expressions import LabelFormat, LineFormat
 from kelp.server.query.pipeline.row import ERROR, Row
 from kelp.server.query.sql.text import to_bytes, to_text
@@ -27,10 +28,11 @@ def label_templates(node: LabelFormat) -> dict[str, Template]:
     names = set()
     for assignment in node.assignments:
         if assignment.name == ERROR:
-            raise ValueError(f"{ERROR} cannot be formatted")
+            raise PartError(f"{ERROR} cannot be formatted", assignment.at)
         if assignment.name in names:
-            raise ValueError(
-                f"multiple label name '{assignment.name}' not allowed in a single format operation"
+            raise PartError(
+                f"multiple label name '{assignment.name}' not allowed in a single format operation",
+                assignment.at,
             )
         names.add(assignment.name)
         if assignment.rename:
@@ -38,7 +40,8 @@ def label_templates(node: LabelFormat) -> dict[str, Template]:
         try:
             found[assignment.name] = compile_template("label", assignment.value)
         except TemplateError as e:
-            raise ValueError(f"invalid template for label '{assignment.name}': {e}") from None
+            message = f"invalid template for label '{assignment.name}': {e}"
+            raise PartError(message, assignment.at) from None
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kelp.server.query.logql import expressions as ast
+from kelp.server.query.logql.errors import PartError
 from kelp.server.query.logql.literals import parse_bytes, parse_float, parse_go_duration
 from kelp.server.query.logql.regexps import compile_regexp
 from kelp.server.query.pipeline.addresses import AddressFilter
@@ -96,7 +97,10 @@ def _converted(name: str, convert: Callable[[str], Any], op: str, wanted: float)
 
 
 def _address(node: ast.IpFilter) -> Step:
-    found = AddressFilter(node.pattern)
+    try:
+        found = AddressFilter(node.pattern)
+    except ValueError as e:
+        raise PartError(str(e), node.at) from None
     positive = node.op == "="
 
     def test(row: Row) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kelp.server.query.logql.errors import PartError
 from kelp.server.query.logql.expressions import LineFilter, LineTerm
 from kelp.server.query.logql.patterns import Capture, parse_line_pattern, parse_parser_pattern
 from kelp.server.query.logql.regexps import compile_regexp
@@ -92,10 +93,17 @@ def decolorize(row: Row) -> bool:
 
 def line_filter(node: LineFilter) -> Callable[[Row], bool]:
     """A line filter over the line as the stages before it left it; ValueError for a wrong one."""
-    terms = [line_test(node.op[1], term) for term in node.terms]
+    terms = [_placed_test(node.op[1], term) for term in node.terms]
     if node.op[0] == "!":
         return lambda row: not any(test(row.line) for test in terms)
     return lambda row: any(test(row.line) for test in terms)
+
+
+def _placed_test(kind: str, term: LineTerm) -> Callable[[bytes], bool]:
+    try:
+        return line_test(kind, term)
+    except ValueError as e:
+        raise PartError(str(e), term.at) from None
 
 
 def line_test(kind: str, term: LineTerm) -> Callable[[bytes], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kelp.server.ports import QueryError
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
+from kelp.server.query.logql.errors import meaning_error
 from kelp.server.query.metric.binary import (
     merge_equal,
     set_operation,
@@ -20,8 +21,19 @@ from kelp.server.query.plan.ranges import evaluate_range
 
 
 def evaluate(node: ast.Metric, steps: Steps, context: Context, *, instant: bool) -> Frame:
-    """The expression at all steps. QueryError where its parts do not fit together."""
+    """The expression at all steps. QueryError where its parts do not fit together.
 
+    An error names the place of the innermost part that it befell.
+    """
+    try:
+        return _evaluated(node, steps, context, instant)
+    except QueryError as e:
+        if e.has_place:
+            raise
+        raise meaning_error(str(e), node.at) from e
+
+
+def _evaluated(node: ast.Metric, steps: Steps, context: Context, instant: bool) -> Frame:
     def inner(child: ast.Metric) -> Frame:
         return evaluate(child, steps, context, instant=instant)
 
@@ -50,7 +62,10 @@ def _aggregated(
     child = node.expression
     if isinstance(child, ast.RangeAggregation) and is_additive(node.op, child):
         kept = kept_labels(child, node.grouping, pushed=True)
-        return evaluate_range(child, steps, context, kept)
+        try:
+            return evaluate_range(child, steps, context, kept)
+        except QueryError as e:
+            raise meaning_error(str(e), child.at) from e
     return evaluate(child, steps, context, instant=instant)
 
 
