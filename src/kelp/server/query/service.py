@@ -21,12 +21,8 @@ from kelp.server.query import catalog, deleting, explaining, losses, tailing, tr
 from kelp.server.query.budget import Budget
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
-<<<<<<< ours
-from kelp.server.query.logql.parser import parse, parse_log_query, parse_matchers
-=======
 from kelp.server.query.logql.errors import meaning_error
-from kelp.server.query.logql.parser import parse, parse_log_query
->>>>>>> theirs
+from kelp.server.query.logql.parser import parse, parse_log_query, parse_matchers
 from kelp.server.query.logql.printer import format_query
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.pipeline.compile import check_stages
