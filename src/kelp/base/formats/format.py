@@ -51,6 +51,8 @@ class Format:
     one name for what every library calls by another."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Field → what it is, with its unit; those of patterns and aliases, all of them."""
+    event_time: str = ""
+    """The field that says when it happened, by the program's own clock; empty: none does."""
     examples: Sequence[bytes] = ()
     """Lines that are of this format and of no other; shown in the reference and tested."""
 

@@ -5,14 +5,20 @@ What is told by little (any JSON, any logfmt) stands behind what is told by much
 
 from __future__ import annotations
 
-from kelp.base.formats import general
+from kelp.base.formats import envoy, general, haproxy, nginx, traefik
 from kelp.base.formats.format import Format
 from kelp.base.formats.recognise import recognise as _recognise
 
 # The name that says: not of any format.
 TEXT = "text"
 
-FORMATS: tuple[Format, ...] = (*general.FORMATS,)
+FORMATS: tuple[Format, ...] = (
+    *nginx.FORMATS,
+    *traefik.FORMATS,
+    *envoy.FORMATS,
+    *haproxy.FORMATS,
+    *general.FORMATS,
+)
 
 _BY_NAME = {f.name: f for f in FORMATS}
 
