@@ -24,8 +24,7 @@ from kelp.server.query.sql.text import all_of, any_of, array, string, to_bytes
 ABSENT_VALUE = "''"
 _PLAIN_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
-# What Loki would put a blank for in a value.
-_TEXT = "position(body, '\\xef\\xbf\\xbd') = 0 AND isValidUTF8(body)"
+BODY = "body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,9 @@ def fields_of(parser: ast.Stage, names: Iterable[str], *, idle: bool = False) ->
         return Fields({})
     match parser:
         case ast.Json(()):
-            return _json(wanted)
+            return json_fields(wanted)
         case ast.Logfmt(False, False, ()):
-            return _logfmt(wanted)
+            return logfmt_fields(wanted)
         case ast.Regexp():
             return _regexp(parser.pattern, wanted)
         case ast.Pattern():
@@ -83,27 +82,27 @@ _COLON = r"[ \t\r\n]*:[ \t\r\n]*"
 _STRING, _BOOL, _NULL = 34, 98, 0  # JSONType as a number; 105, 117 and 100 are numbers
 
 
-def _json(names: list[str]) -> Fields | None:
+def json_fields(names: list[str], text: str = BODY) -> Fields | None:
     """Fields of the outermost object: a nested one makes its line unsound where it could clash."""
     if not all(map(_PLAIN_NAME.fullmatch, names)):
         return None
-    no_object = "NOT match(body, '^[ \\t\\r\\n]*\\\\{')"
-    valid = any_of([*(f"{_kind(name)} != {_NULL}" for name in names), "isValidJSON(body)"])
-    sound = all_of([valid, _json_keys_plain(names), *map(_json_sound, names)])
+    no_object = f"NOT match({text}, '^[ \\t\\r\\n]*\\\\{{')"
+    valid = any_of([*(f"{_kind(name, text)} != {_NULL}" for name in names), f"isValidJSON({text})"])
+    sound = all_of([valid, _json_keys_plain(names, text), *(_json_sound(n, text) for n in names)])
     error = f"if({no_object}, {string(JSON_ERROR)}, '')"
-    return Fields({n: _json_field(n) for n in names}, any_of([no_object, sound]), error)
+    return Fields({n: _json_field(n, text) for n in names}, any_of([no_object, sound]), error)
 
 
-def _kind(name: str) -> str:
-    return f"toUInt8(JSONType(body, {string(name)}))"
+def _kind(name: str, text: str) -> str:
+    return f"toUInt8(JSONType({text}, {string(name)}))"
 
 
-def _json_field(name: str) -> Field:
-    kind = _kind(name)
-    number = f"extract(body, {string(_json_number(name))})"
-    flag = f"if(JSONExtractBool(body, {string(name)}), 'true', 'false')"
-    text = f"JSONExtractString(body, {string(name)})"
-    value = f"multiIf({kind} = {_STRING}, {text}, {kind} = {_BOOL}, {flag}, {number})"
+def _json_field(name: str, text: str) -> Field:
+    kind = _kind(name, text)
+    number = f"extract({text}, {string(_json_number(name))})"
+    flag = f"if(JSONExtractBool({text}, {string(name)}), 'true', 'false')"
+    word = f"JSONExtractString({text}, {string(name)})"
+    value = f"multiIf({kind} = {_STRING}, {word}, {kind} = {_BOOL}, {flag}, {number})"
     return Field(value, f"{kind} IN (34, 98, 105, 117, 100)")
 
 
@@ -111,7 +110,7 @@ def _json_number(name: str) -> str:
     return f'"{name}"{_COLON}([^ \\t\\r\\n,}}\\]]+)'
 
 
-def _json_keys_plain(names: list[str]) -> str:
+def _json_keys_plain(names: list[str], text: str) -> str:
     """No key is written so that only its meaning would tell that it is a wanted one."""
     if not names:
         return "1"
@@ -119,11 +118,11 @@ def _json_keys_plain(names: list[str]) -> str:
     marks += [part for name in names for part in (f'" {name}', f'{name} "')]
     blanks = "|".join(rf'"[ ]+{name}[ ]*"{_COLON}|"{name}[ ]+"{_COLON}' for name in names)
     odd = f"{_HIDDEN}|{_BLANK_KEY}|\\x{{FFFD}}|{blanks}"
-    found = f"multiSearchAny(body, {array(map(string, marks))})"
-    return f"NOT ({found} AND match(body, {string(odd)}))"
+    found = f"multiSearchAny({text}, {array(map(string, marks))})"
+    return f"NOT ({found} AND match({text}, {string(odd)}))"
 
 
-def _json_sound(name: str) -> str:
+def _json_sound(name: str, text: str) -> str:
     """Whether the name comes from one place alone.
 
     The first of several texts counts on both sides. But a number is taken from the line's text, and
@@ -131,12 +130,13 @@ def _json_sound(name: str) -> str:
     `a_b` must not come out of `{"a":{"b":…}}` or `{"a-b":…}`.
     """
     key = string(f'"{name}"{_COLON}')
-    conditions = [f"{_kind(name)} IN ({_STRING}, {_BOOL}) OR countMatches(body, {key}) <= 1"]
+    times = f"countMatches({text}, {key})"
+    conditions = [f"{_kind(name, text)} IN ({_STRING}, {_BOOL}) OR {times} <= 1"]
     parts = name.split("_")
     if len(parts) > 1:
         starts, names = string('"' + parts[0]), string(f'"{name}"')
-        alone = f"countSubstrings(body, {starts}) = countSubstrings(body, {names})"
-        conditions.append(f"{alone} OR NOT match(body, {string(_json_clash(parts))})")
+        alone = f"countSubstrings({text}, {starts}) = countSubstrings({text}, {names})"
+        conditions.append(f"{alone} OR NOT match({text}, {string(_json_clash(parts))})")
     return all_of(conditions)
 
 
@@ -162,31 +162,36 @@ _PASSED = rf'{_RUN}*"[^\x00-\x20]*|=[^\x00-\x20]*|{_RUN}+=(?:{_RUN}+[="]|=)[^\x0
 _BEFORE = rf'^(?:[\x00-\x20]+|{_RUN}+="[^"\\]*"|(?:{_RUN}+(?:={_RUN}*)?|{_PASSED})[\x00-\x20])*'
 
 
-def _logfmt(names: list[str]) -> Fields | None:
+def logfmt_fields(names: list[str], text: str = BODY) -> Fields | None:
     """A key that stands once, outside of quotes, with a value that has no escapes."""
     if not all(map(_PLAIN_NAME.fullmatch, names)):
         return None
     if not names:
         return Fields({})
-    sound = all_of([_TEXT, *map(_logfmt_sound, names)])
-    return Fields({n: _logfmt_field(n) for n in names}, sound)
+    sound = all_of([_sound_text(text), *(_logfmt_sound(n, text) for n in names)])
+    return Fields({n: _logfmt_field(n, text) for n in names}, sound)
+
+
+def _sound_text(text: str) -> str:
+    """Whether there is nothing in a text that Loki would put a blank for in a value."""
+    return f"position({text}, '\\xef\\xbf\\xbd') = 0 AND isValidUTF8({text})"
 
 
 def _logfmt_key(name: str) -> str:
     return name.replace("_", r'[^\x00-\x20="a-zA-Z0-9]') + "="
 
 
-def _logfmt_field(name: str) -> Field:
-    found = f"extract(body, {string(_BORDER + _logfmt_key(name) + _LOGFMT_VALUE)})"
+def _logfmt_field(name: str, text: str) -> Field:
+    found = f"extract({text}, {string(_BORDER + _logfmt_key(name) + _LOGFMT_VALUE)})"
     value = f"if(startsWith({found}, '\"'), substring({found}, 2, length({found}) - 2), {found})"
     return Field(value, f"NOT ({found} IN ('', '\"\"'))")
 
 
-def _logfmt_sound(name: str) -> str:
+def _logfmt_sound(name: str, text: str) -> str:
     key = _logfmt_key(name)
-    times = f"countMatches(body, {string(_BORDER + key)})"
+    times = f"countMatches({text}, {string(_BORDER + key)})"
     whole = rf'{_BEFORE}{key}(?:"[^"\\]*"|[^\x00-\x20="]*{_END})'
-    return f"{times} = 0 OR ({times} = 1 AND match(body, {string(whole)}))"
+    return f"{times} = 0 OR ({times} = 1 AND match({text}, {string(whole)}))"
 
 
 # --- regexp and pattern ----------------------------------------------------------------
