@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kelp.agent.connection import Answer
 from kelp.agent.ship import Client, Shipper
-from kelp.agent.ship.verdict import Answer
 from kelp.base.clock import SystemClock
 from kelp.base.settings import Ship
 from tests.agent.ship.scripted import OK, Scripted, serving

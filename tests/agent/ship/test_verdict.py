@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kelp.agent.ship.verdict import MAX_RETRY_AFTER_S, Answer, Fate, judge, retry_after_s
+from kelp.agent.connection import Answer
+from kelp.agent.ship.verdict import MAX_RETRY_AFTER_S, Fate, judge, retry_after_s
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples
 

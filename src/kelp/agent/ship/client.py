@@ -1,29 +1,17 @@
-"""One HTTP(S) connection to a Kelp server, kept open between segments.
+"""Posts segments to a Kelp server, over one connection that is kept open.
 
-`http.client` and not httpx2: the agent sends one kind of request to one host, one at a time, and
-httpx2 costs 6 MB of resident memory on every node (measured: 77.6 MB without, 83.6 MB with a
-client). Left out: proxies, redirects, HTTP/2, and any judgement of the answer (see verdict.py).
+Left out: any judgement of the answer (see verdict.py).
 """
 
 from __future__ import annotations
 
-import http.client
-import socket
-import ssl
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
-from kelp.agent.ship.credentials import TlsFiles, TokenFile
-from kelp.agent.ship.verdict import Answer
-from kelp.base.errors import ConfigError
+from kelp.agent.connection import Answer, Connection
 from kelp.base.settings import Ship
 from kelp.wire.segment import CONTENT_TYPE
 
-DEFAULT_URL = "http://127.0.0.1:3170"
 PATH = "/kelp/v1/segments"
-
-_MAX_ANSWER_BYTES = 64 << 10
 
 
 class Client:
@@ -31,107 +19,30 @@ class Client:
 
     def __init__(self, ship: Ship, token_file: Path, agent_id: str) -> None:
         """Raises ConfigError where the URL or the TLS files cannot be used."""
-        self._url = parse_url(ship.url or DEFAULT_URL)
-        self._timeout_s = ship.timeout_s
+        self._connection = Connection(ship, token_file)
         self._agent_id = agent_id
-        self._token = TokenFile(token_file)
-        self._tls = TlsFiles(ship) if self._url.scheme == "https" else None
-        if self._tls:
-            self._tls.context()
-        self._context: ssl.SSLContext | None = None
-        self._connection: http.client.HTTPConnection | None = None
 
     @property
     def url(self) -> str:
         """The address that segments go to."""
-        return self._url.geturl().rstrip("/") + PATH
+        return self._connection.url_of(PATH)
 
     def send(self, seq: int, data: memoryview) -> Answer:
-        """Post a segment; raises OSError or HTTPException where no whole answer came."""
-        connection, used_before = self._connected()
-        try:
-            return self._exchange(connection, seq, data)
-        except (ConnectionError, http.client.BadStatusLine):
-            self.close()
-            # The server closes idle connections; that shows only when the next request is sent.
-            # Sending again is safe: a segment is known by its number.
-            if not used_before:
-                raise
-            return self._exchange(self._connected()[0], seq, data)
-        except BaseException:
-            self.close()
-            raise
+        """Post a segment; raises OSError or HTTPException where no whole answer came.
 
-    def close(self) -> None:
-        """Close the connection; the next `send` opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def abort(self) -> None:
-        """Make a `send` of another thread fail now."""
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-    def _connected(self) -> tuple[http.client.HTTPConnection, bool]:
-        """A connection, and whether it was in use before."""
-        context = self._tls.context() if self._tls else None
-        if context is not self._context:
-            self.close()
-        if self._connection is not None and self._connection.sock is not None:
-            return self._connection, True
-        self._context = context
-        self._connection = self._make(context)
-        self._connection.connect()
-        return self._connection, False
-
-    def _make(self, context: ssl.SSLContext | None) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if context is None:
-            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
-
-    def _exchange(
-        self, connection: http.client.HTTPConnection, seq: int, data: memoryview
-    ) -> Answer:
+        Should it be sent twice, no harm is done: a segment is known by its number.
+        """
         headers = {
             "Content-Type": CONTENT_TYPE,
             "Kelp-Agent-Id": self._agent_id,
             "Kelp-Segment-Seq": str(seq),
         }
-        if token := self._token.token():
-            headers["Authorization"] = f"Bearer {token}"
-        # A server that refuses by the headers alone answers and closes before it has read all;
-        # where it did not answer, getresponse fails in turn.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.request("POST", self._url.path.rstrip("/") + PATH, data, headers)
-        response = connection.getresponse()
-        text = response.read(_MAX_ANSWER_BYTES)
-        if not response.isclosed():
-            self.close()  # what is left of an answer that long is not worth reading
-            if len(text) < _MAX_ANSWER_BYTES:
-                raise http.client.IncompleteRead(text, response.length)
-        return Answer(
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            text.decode(errors="replace"),
-        )
+        return self._connection.post(PATH, data, headers)
 
+    def close(self) -> None:
+        """Close the connection; the next `send` opens another."""
+        self._connection.close()
 
-def parse_url(url: str) -> SplitResult:
-    """The parts of a server's address; raises ConfigError where it cannot be one."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError as e:
-        raise ConfigError(f"agent.ship.url: expected http(s)://host:port; got {url!r}: {e}") from e
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"agent.ship.url: expected http(s)://host:port; got {url!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError(
-            "agent.ship.url: expected no user, password, query or fragment; the token goes into "
-            "agent.ship.token_file"
-        )
-    return parts
+    def abort(self) -> None:
+        """Make a `send` of another thread fail now."""
+        self._connection.abort()

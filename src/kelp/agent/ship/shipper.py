@@ -16,8 +16,9 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from kelp.agent.connection import Answer
 from kelp.agent.ship.metrics import ShipMetrics
-from kelp.agent.ship.verdict import Answer, Fate, Verdict, judge
+from kelp.agent.ship.verdict import Fate, Verdict, judge
 from kelp.base.backoff import Backoff
 from kelp.base.clock import Clock
 from kelp.base.errors import ConfigError

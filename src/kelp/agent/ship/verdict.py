@@ -5,10 +5,11 @@ Pure; the one place that decides between "delivered", "again" and "never".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
+
+from kelp.agent.connection import Answer
 
 # A server that asks for more than this is taken to have meant something else.
 MAX_RETRY_AFTER_S = 3600.0
@@ -21,15 +22,6 @@ _HINTS = {
     403: "the server does not let this agent write",
     404: "is agent.ship.url the address of a Kelp server?",
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; `headers` has lower-case names, `text` the first bytes of the body."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str = ""
 
 
 class Fate(Enum):
