@@ -237,6 +237,18 @@ def test_a_request_can_ask_for_less_than_the_servers_budget(api: Api) -> None:
         assert api.get(QUERY, query=query, **{name: "0"}).status_code == 400
 
 
+def test_a_log_answer_that_the_budget_cuts_says_so(api: Api) -> None:
+    at = now_ns()
+    api.push({"app": "a"}, *([at + n, str(n)] for n in range(1000)))
+    for more in ({}, {"interval": "1s"}):
+        cut = api.get(RANGE, query='{app="a"}', max_scanned_rows="10", **more)
+        assert (cut.status_code, cut.json()["data"]["result"]) == (200, [])
+        assert "would read more rows than max_scanned_rows" in cut.json()["warnings"][0]
+        whole = api.get(RANGE, query='{app="a"}', max_scanned_rows="100000", **more).json()
+        assert "warnings" not in whole
+        assert whole["data"]["result"]
+
+
 def test_an_interval_thins_entries_out(api: Api) -> None:
     at = now_ns()
     api.push({"app": "a"}, *([at + n * SECOND, str(n)] for n in range(10)))

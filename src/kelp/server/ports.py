@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from kelp.model.loss import Loss, SourceFile
@@ -160,4 +161,22 @@ class QueryError(Exception):
 
 
 class BudgetError(Exception):
-    """The query is right but costs more than it may; says which limit, and how to narrow it."""
+    """The query is right but costs more than it may; says which limit, and how to narrow it.
+
+    `divisible`: it was one question that would have cost too much, and part of it may not.
+    `cancelled`: nobody waits for the answer any more, so that a partial one is of no use either.
+    `read_to_ns`: how far a log query had come by then, in its direction; None: nowhere.
+    """
+
+    def __init__(self, message: str, *, divisible: bool = False, cancelled: bool = False) -> None:
+        super().__init__(message)
+        self.divisible = divisible
+        self.cancelled = cancelled
+        self.read_to_ns: int | None = None
+
+    def cut_short(self) -> str:
+        """What is said beside an answer that holds only what was found by then."""
+        reached = "nothing was read"
+        if self.read_to_ns is not None:
+            reached = f"what was read ends at {np.datetime64(self.read_to_ns, 'ns')}Z"
+        return f"the answer is not complete: {self}; {reached}"

@@ -283,7 +283,7 @@ def test_time_is_up_between_questions(store: Store, plain: Query, scope: Scope) 
 
     service = QueryService(store.engine, plain, store.dialect, Slow(EPOCH))
     with pytest.raises(BudgetError, match="timeout_s"):
-        service.instant("sum(rate({app=\"web\"}[1m]))", scope, time_ns=END,
+        service.instant("sum(rate({app=\"web\"}[11m]))", scope, time_ns=END,
                         budget=Budget(timeout_s=1.5))  # fmt: skip
 
 
@@ -312,7 +312,78 @@ def test_a_budget_can_only_be_narrowed() -> None:
     limits = Query(timeout_s=10, max_memory_bytes=100)
     bounded = Budget(timeout_s=60, max_memory_bytes=50).within(limits)
     assert (bounded.timeout_s, bounded.max_memory_bytes) == (10, 50)
-    assert Budget(timeout_s=10).settings(spent_s=2.5) == {"max_execution_time": 7.5}
+    assert Budget(timeout_s=10).left(2.5, 0, 0).settings() == {"max_execution_time": 7.5}
+
+
+def test_what_was_read_counts_for_all_questions_of_a_query() -> None:
+    budget = Budget(max_scanned_rows=100, max_scanned_bytes=1000)
+    left = budget.left(0.0, 30, 999)
+    assert {"max_rows_to_read": 70, "max_bytes_to_read": 1} == left.settings()
+    with pytest.raises(BudgetError, match="max_scanned_rows"):
+        budget.left(0.0, 100, 0)
+    with pytest.raises(BudgetError, match="max_scanned_bytes"):
+        budget.left(0.0, 0, 1000)
+
+
+@pytest.fixture(scope="module")
+def many(store: Store) -> Scope:
+    """More records than a few granules of the store hold, a second apart."""
+    lines = [Line(WEB, i * SECOND, b"line %d of many" % i) for i in range(40_000)]
+    insert(store, "many", lines)
+    return Scope("many")
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize(
+    ("limit", "budget"),
+    [
+        ("max_scanned_rows", Budget(max_scanned_rows=20_000)),
+        ("max_scanned_bytes", Budget(max_scanned_bytes=1_500_000)),
+    ],
+    ids=["rows", "bytes"],
+)
+@pytest.mark.parametrize("rest", ["", " | label_format x=`{{ .pod }}!`"], ids=["sql", "rows"])
+def test_a_cut_log_answer_is_the_beginning_of_the_whole_one(
+    store: Store, many: Scope, direction: str, limit: str, budget: Budget, rest: str
+) -> None:
+    roomy = Query(max_entries=50_000, derive_detected_level=False, derive_service_name=False)
+    service = QueryService(store.engine, roomy, store.dialect)
+
+    def ask(budget: Budget | None) -> tuple[list[bytes], list[str]]:
+        answer = service.range(
+            '{app="web"} |= "7"' + rest, many, start_ns=EPOCH, end_ns=EPOCH + 40_000 * SECOND,
+            limit=50_000, direction=direction, budget=budget,
+        )  # fmt: skip
+        assert isinstance(answer.data, Streams)
+        return [e.line for s in answer.data.streams for e in s.entries], answer.warnings
+
+    whole, silent = ask(None)
+    cut, warnings = ask(budget)
+    assert [] == silent
+    assert 0 < len(cut) < len(whole)
+    assert whole[: len(cut)] == cut
+    assert len(warnings) == 1
+    assert f"{limit}; narrow the time range" in warnings[0]
+    assert "; what was read ends at 2026-11-1" in warnings[0]
+
+
+def test_a_log_answer_without_anything_to_read_within_its_budget_is_empty_and_says_so(
+    service: QueryService, many: Scope
+) -> None:
+    answer = service.range(
+        '{app="web"}', many, start_ns=EPOCH, end_ns=EPOCH + 40_000 * SECOND,
+        budget=Budget(max_scanned_rows=2),
+    )  # fmt: skip
+    assert Streams([]) == answer.data
+    assert answer.warnings[0].endswith("; nothing was read")
+
+
+def test_a_metric_answer_is_never_cut(service: QueryService, many: Scope) -> None:
+    with pytest.raises(BudgetError, match="max_scanned_rows"):
+        service.instant(
+            'count_over_time({app="web"} | regexp "(?P<x>7)" [12h])', many,
+            time_ns=EPOCH + 40_000 * SECOND, budget=Budget(max_scanned_rows=20_000),
+        )  # fmt: skip
 
 
 def test_too_many_series(store: Store, scope: Scope) -> None:

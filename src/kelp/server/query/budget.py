@@ -27,10 +27,25 @@ class Budget:
             int(_least(self.max_scanned_bytes, limits.max_scanned_bytes)),
         )
 
-    def settings(self, spent_s: float = 0.0) -> dict[str, float | int]:
-        """As settings of the engine, for a query that starts when so many seconds are spent."""
+    def left(self, spent_s: float, rows: int, size: int) -> Budget:
+        """What is left of it when so much was spent; BudgetError where there is nothing left."""
+        if self.timeout_s and spent_s >= self.timeout_s:
+            raise over(f"it took longer than timeout_s ({self.timeout_s:g} s)")
+        if self.max_scanned_rows and rows >= self.max_scanned_rows:
+            raise over(_LIMITS[_ROWS])
+        if self.max_scanned_bytes and size >= self.max_scanned_bytes:
+            raise over(_LIMITS[_BYTES])
+        return Budget(
+            self.timeout_s - spent_s if self.timeout_s else 0.0,
+            self.max_memory_bytes,
+            self.max_scanned_rows - rows if self.max_scanned_rows else 0,
+            self.max_scanned_bytes - size if self.max_scanned_bytes else 0,
+        )
+
+    def settings(self) -> dict[str, float | int]:
+        """As settings of the engine."""
         named = {
-            "max_execution_time": max(self.timeout_s - spent_s, 0.001) if self.timeout_s else 0,
+            "max_execution_time": max(self.timeout_s, 0.001) if self.timeout_s else 0,
             "max_memory_usage": self.max_memory_bytes,
             "max_rows_to_read": self.max_scanned_rows,
             "max_bytes_to_read": self.max_scanned_bytes,
@@ -43,12 +58,13 @@ def _least(asked: float, allowed: float) -> float:
 
 
 # ClickHouse's error codes: https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+_ROWS, _MEMORY, _BYTES = 158, 241, 307
 _LIMITS: Mapping[int, str] = {
-    158: "it would read more rows than max_scanned_rows",
+    _ROWS: "it would read more rows than max_scanned_rows",
     159: "it took longer than timeout_s",
     160: "it would take longer than timeout_s",
-    241: "it needed more memory than max_memory_bytes",
-    307: "it would read more bytes than max_scanned_bytes",
+    _MEMORY: "it needed more memory than max_memory_bytes",
+    _BYTES: "it would read more bytes than max_scanned_bytes",
     396: "its result grew too large",
 }
 _CANCELLED = 394
@@ -56,12 +72,17 @@ _BAD_REGEXP = 427
 _ADVICE = "narrow the time range or the selector, or add a line filter"
 
 
+def over(why: str, *, divisible: bool = False) -> BudgetError:
+    """The error for a limit that was reached."""
+    return BudgetError(f"query stopped: {why}; {_ADVICE}", divisible=divisible)
+
+
 def engine_failed(error: EngineError) -> Exception:
     """The error as the one who asked should see it; the engine's own where it is no limit."""
     if error.code in _LIMITS:
-        return BudgetError(f"query stopped: {_LIMITS[error.code]}; {_ADVICE}")
+        return over(_LIMITS[error.code], divisible=error.code in (_ROWS, _MEMORY, _BYTES))
     if error.code == _CANCELLED:
-        return BudgetError("query stopped: it was cancelled")
+        return BudgetError("query stopped: it was cancelled", cancelled=True)
     if error.code == _BAD_REGEXP:
         return QueryError(f"the engine does not take this regexp: {error}")
     return error

@@ -16,7 +16,7 @@ from kelp.base.clock import Clock
 from kelp.server.http.endpoint import Call, Endpoint, Parameter
 from kelp.server.http.kinds import BOOLEAN, DURATION, TIME, at_least
 from kelp.server.http.times import SECOND
-from kelp.server.ports import Scope
+from kelp.server.ports import BudgetError, Scope
 from kelp.server.result import Answer, StreamEntries, Streams
 from kelp.server.serve.askers import Asker
 from kelp.server.serve.loki import DIRECTION, JSON, LIMIT, QUERY, ScopeOf
@@ -133,13 +133,20 @@ class LokiQuery:
             end_ns=asked.end_ns,
             limit=None,
             direction=a["direction"],
+            budget=self._budget_of(a),
             query_id=query_id,
         )
         streams: dict[tuple[tuple[str, str], ...], StreamEntries] = {}
-        for labels, entry in spaced(records, a["interval"], a["limit"]):
-            key = tuple(sorted(labels.items()))
-            streams.setdefault(key, StreamEntries(labels, [])).entries.append(entry)
-        return replace(answer, data=Streams(list(streams.values())))
+        warnings = []
+        try:
+            for labels, entry in spaced(records, a["interval"], a["limit"]):
+                key = tuple(sorted(labels.items()))
+                streams.setdefault(key, StreamEntries(labels, [])).entries.append(entry)
+        except BudgetError as e:
+            if e.cancelled:
+                raise
+            warnings = [e.cut_short()]
+        return replace(answer, data=Streams(list(streams.values())), warnings=warnings)
 
     def _budget_of(self, a: Mapping[str, Any]) -> Any:
         return self._budget(

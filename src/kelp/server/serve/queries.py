@@ -81,6 +81,7 @@ class Queries(Protocol):
         end_ns: int,
         limit: int | None,
         direction: str,
+        budget: Any = None,
         query_id: str,
     ) -> Iterator[Record]:
         """Labels and entry of each record in total order; `limit` None: all of them."""

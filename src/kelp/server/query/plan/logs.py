@@ -47,11 +47,11 @@ def entries(
     )
     steps = compile_stages(before.rest)
     left = limit
-    for table in slices(context.run, source):
-        for record in read(
-            table, derive_level=context.settings.derive_detected_level, with_ids=True
-        ):
+    read_to: int | None = None
+    try:
+        for record in _records(context, source, timed=bool(steps)):
             found = entry_of(record, selected.labels[record.stream_id], steps)
+            read_to = record.time_ns
             if found is None:
                 continue
             yield found
@@ -59,6 +59,19 @@ def entries(
                 left -= 1
                 if left <= 0:
                     return
+    except BudgetError as e:
+        e.read_to_ns = read_to
+        raise
+
+
+def _records(context: Context, source: Source, *, timed: bool) -> Iterator[Record]:
+    """All of them; `timed`: what is done with each takes long enough to look at the clock."""
+    derive = context.settings.derive_detected_level
+    for table in slices(context.run, source):
+        for record in read(table, derive_level=derive, with_ids=True):
+            yield record
+            if timed:
+                context.run.check_time()
         context.run.check_time()
 
 
@@ -84,7 +97,8 @@ def entry_of(record: Record, base: dict[str, str], steps: list[Step]) -> Labelle
 def by_stream(found: Iterator[LabelledEntry], context: Context) -> list[StreamEntries]:
     """Entries gathered under their label sets, which are sorted; each in the order it came.
 
-    Where the budget ends first, what was found so far, with a warning.
+    Where the budget ends first, what was found so far, with a warning: the newest entries or the
+    oldest ones, as was asked, without a gap.
     """
     streams: dict[Key, StreamEntries] = {}
     count = 0
@@ -96,8 +110,8 @@ def by_stream(found: Iterator[LabelledEntry], context: Context) -> list[StreamEn
             streams[key].entries.append(one.entry)
             count += 1
     except BudgetError as e:
-        if not streams:
+        if e.cancelled:
             raise
-        context.run.warnings.append(f"the answer is not complete: {e}")
+        context.run.warnings.append(e.cut_short())
     context.run.stats.entries_returned = count
     return [streams[key] for key in sorted(streams)]

@@ -2,7 +2,8 @@
 
 How wide a slice is follows from what the one before it gave: few rows, and the next is wider. A
 slice that turns out to hold too many rows is read in chunks, each behind the last row of the one
-before it.
+before it. One that would cost more than the budget has left is tried again, narrower: so what a
+budget cuts off is what lies behind all that it could pay for.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from kelp.server.ports import BudgetError
 from kelp.server.query.run import Run
 from kelp.server.query.sql.text import all_of, timestamp
 
 CHUNK_ROWS = 50_000
 _FIRST_PARTS = 64  # the first slice is this part of the whole time
 _GROWTH = 8
+_MOST_NARROWED = 6  # times; each may have cost what was left of the budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,17 @@ def slices(run: Run, source: Source) -> Iterator[pa.Table]:
     width = max((end - start) // _FIRST_PARTS, 1)
     left = source.max_rows or (1 << 62)
     behind = ""
+    narrowed = 0
     while start < end and left > 0:
         lower, upper = _bounds(source, start, end, width)
         chunk = min(left, CHUNK_ROWS)
-        table = run.ask(slice_sql(source, lower, upper, chunk, behind))
+        try:
+            table = run.ask(slice_sql(source, lower, upper, chunk, behind))
+        except BudgetError as e:
+            width, narrowed = (upper - lower) // _GROWTH, narrowed + 1
+            if not e.divisible or narrowed > _MOST_NARROWED or not width:
+                raise
+            continue
         if table.num_rows:
             yield table
             left -= table.num_rows
