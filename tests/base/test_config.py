@@ -358,3 +358,19 @@ def test_settings_that_do_not_go_together_are_refused(write, text, expected):
 )
 def test_settings_that_go_together_are_taken(write, text):
     load_settings(write(text), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "{units: ['kube*']}",
+            'expected a service such as kubelet, without a pattern; got "kube*"',
+        ),
+        ("{enabled: true, poll_interval_s: 0.5}", "expected 1 or more; got 0.5"),
+        ("{max_concurrent: 0}", "expected int >= 1"),
+    ],
+)
+def test_journals_through_the_api_server(write, text, said):
+    (problem,) = problems(write(f"agent: {{node_logs: {text}}}"))
+    assert said in problem

@@ -23,6 +23,7 @@ from kelp.model.stream import LABEL_NAMES
 
 Finding: TypeAlias = tuple[str, str]
 
+_SERVICE = re.compile(r"[a-zA-Z0-9@_-]{1,256}")  # what a kubelet lets through
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -149,12 +150,28 @@ def _agent(s: Settings) -> Iterator[Finding]:
     if url and urlsplit(url).scheme not in ("http", "https"):
         yield "agent.ship.url", f'expected http://host:port or https://host:port; got "{url}"'
     yield from _files(s)
+    yield from _node_logs(s)
     spool = s.agent.spool
     if spool.segment_bytes > spool.max_bytes:
         yield (
             "agent.spool.segment_bytes",
             f"expected at most agent.spool.max_bytes ({spool.max_bytes}); "
             f"got {spool.segment_bytes}",
+        )
+
+
+def _node_logs(s: Settings) -> Iterator[Finding]:
+    node_logs = s.agent.node_logs
+    for unit in node_logs.units:
+        if not _SERVICE.fullmatch(unit.removesuffix(".service")):
+            yield (
+                "agent.node_logs.units",
+                f'expected a service such as kubelet, without a pattern; got "{unit}"',
+            )
+    if node_logs.enabled and node_logs.poll_interval_s < 1:
+        yield (
+            "agent.node_logs.poll_interval_s",
+            f"expected 1 or more; got {node_logs.poll_interval_s:g}",
         )
 
 

@@ -228,6 +228,37 @@ class Kmsg(Section):
     """The device."""
 
 
+def default_api_units() -> list[str]:
+    """["kubelet", "containerd"]"""
+    return ["kubelet", "containerd"]
+
+
+def default_nodes() -> list[str]:
+    """["*"]"""
+    return ["*"]
+
+
+class NodeLogs(Section):
+    """Journals of nodes that no agent runs on, through the API server (NodeLogQuery)."""
+
+    enabled: bool = False
+    """Off, for an agent on the node reads more of it at less cost. One agent of the cluster has it
+    on: docs/how-to/managed-clusters.md."""
+    nodes: list[str] = field(default_factory=default_nodes)
+    """Nodes by name or pattern."""
+    units: list[str] = field(default_factory=default_api_units)
+    """Services by name; kubelets know no patterns."""
+    poll_interval_s: Seconds = 10.0
+    """How often each unit of each node is asked for. Every time the kubelet runs journalctl."""
+    lookback_s: Seconds = 3600.0
+    """How far back the first reading of a journal begins; later ones go on where the last was."""
+    max_concurrent: Annotated[int, Meta(ge=1, le=64)] = 4
+    """Questions under way at once, each with up to 4 MiB of answer in memory."""
+    kubeconfig: str = ""
+    """The way to the API server; empty: $KUBECONFIG, ~/.kube/config, else the pod's service
+    account."""
+
+
 class Multiline(Section):
     """How lines of a container become records; the first rule that fits it counts.
 
@@ -275,6 +306,12 @@ class Agent(Section):
     """The label `cluster` of every record; empty: no such label."""
     pods_dir: str = "/var/log/pods"
     """Where the kubelet keeps containers' logs."""
+    containers_dir: str = "/var/log/containers"
+    """Links to containers' logs; those are read that do not lead to pods_dir (docker without the
+    kubelet's pods folder). Empty: none."""
+    kubernetes: Literal["auto", "on", "off"] = "auto"
+    """Ask the API server for the annotations of the node's pods (`kelp.dev/format`). auto: in a pod
+    with a service account. Nothing waits for it, and nothing is lost without it."""
     poll_interval_s: Seconds = 0.25
     """How often files that grow are looked at."""
     scan_interval_s: Seconds = 10.0
@@ -300,6 +337,7 @@ class Agent(Section):
     container the node's own has to be named."""
     journal: Journal = field(default_factory=Journal)
     kmsg: Kmsg = field(default_factory=Kmsg)
+    node_logs: NodeLogs = field(default_factory=NodeLogs)
     join_traces: bool = True
     """Make one record of a stack trace's lines. Off: every line is a record, save where a rule of
     `multiline` says otherwise."""
@@ -318,6 +356,15 @@ class Agent(Section):
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""
+    answer_asks: bool = True
+    """Answer what is asked of this node through the server: `kelp node … NODE`, `kelp
+    support-bundle NODE`. The agent asks for questions, so it needs no open port; what it can tell
+    is what those commands show, without arguments that look like secrets, and never a log. Off
+    where the server's users may not know of the node."""
+    proc_dir: str = "/proc"
+    """The node's proc file system: in a container without hostPID where the node's is mounted."""
+    sys_dir: str = "/sys"
+    """The node's sys file system, likewise."""
     spool: Spool = field(default_factory=Spool)
     ship: Ship = field(default_factory=Ship)
 
