@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +44,7 @@ class Line:
     stream: int = 0
     docker: bool = False
     partial: bool = False
+    torn: bool = False  # of no format: what is open in its instance has lost its rest
     marks: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,7 +77,7 @@ def read_line(line: bytes, observed_ns: int) -> Line:
         return read_cri(parts, line, observed_ns)
     if line.startswith(b"{"):
         return read_docker(line, observed_ns)
-    return Line(line, observed_ns, marks={ATTR_MALFORMED: "cri"})
+    return Line(line, observed_ns, torn=True, marks={ATTR_MALFORMED: "cri"})
 
 
 def read_cri(parts: list[bytes], line: bytes, observed_ns: int) -> Line:
@@ -99,23 +101,33 @@ def with_time(found: Line, text: bytes, observed_ns: int, form: str) -> Line:
 
 
 def read_docker(line: bytes, observed_ns: int) -> Line:
-    malformed = Line(line, observed_ns, docker=True, marks={ATTR_MALFORMED: "docker"})
+    malformed = Line(line, observed_ns, docker=True, torn=True, marks={ATTR_MALFORMED: "docker"})
     try:
         value = json.loads(line)
     except ValueError:
         return malformed
     attrs = value.get("attrs", {})
-    texts = [value.get(k) for k in ("log", "stream", "time")]
-    if not all(isinstance(t, str) for t in texts) or not isinstance(attrs, dict):
+    texts = [value.get(k, "") for k in ("log", "stream", "time")]
+    if "log" not in value or not all(isinstance(t, str) for t in texts):
         return malformed
-    if not all(isinstance(v, str) for v in attrs.values()) or texts[1] not in STREAMS:
+    if not isinstance(attrs, dict) or not all(isinstance(v, str) for v in attrs.values()):
+        return malformed
+    complete = "time" in value and texts[1] in STREAMS
+    if not complete and (
+        value.keys() - {"log", "stream", "time", "attrs"} or texts[1] not in ("", *STREAMS)
+    ):
         return malformed
     body = texts[0].encode()
     marks = {"docker.attrs." + k: v for k, v in attrs.items()}
     whole = body.endswith(b"\n")
     body = body[:-1] if whole else body
-    found = Line(body, 0, STREAMS[texts[1]], True, not whole, marks)
-    return with_time(found, texts[2].encode() or b"?", observed_ns, "docker")
+    found = Line(body, 0, STREAMS.get(texts[1], 0), True, not whole, marks=marks)
+    if not texts[2] or not texts[1]:
+        found.marks[ATTR_MALFORMED] = "docker"
+    if not texts[2]:
+        found.timestamp = observed_ns
+        return found
+    return with_time(found, texts[2].encode(), observed_ns, "docker")
 
 
 def cut(body: bytes, missing: int) -> tuple[bytes, dict[str, str]]:
@@ -142,6 +154,7 @@ class ReferenceAssembler:
     ) -> list[Record]:
         """One line without its newline; the record that it ends, if it ends one."""
         found = read_line(line, observed_ns)
+        ended = self.end_all(lambda lane: lane[0] == key) if found.torn else []
         lane = (key, found.stream, found.docker)
         entry = self.open.pop(lane, None)
         if entry is None:
@@ -154,8 +167,8 @@ class ReferenceAssembler:
         entry.touched_ns = observed_ns
         if found.partial:
             self.open[lane] = entry
-            return []
-        return [self.finish(entry)]
+            return ended
+        return [*ended, self.finish(entry)]
 
     def finish(self, entry: Open) -> Record:
         record = entry.record
@@ -169,8 +182,10 @@ class ReferenceAssembler:
         return record
 
     def expire(self, now_ns: int) -> list[Record]:
-        late = [k for k, e in self.open.items() if now_ns - e.touched_ns >= self.timeout_ns]
-        records = [self.finish(self.open.pop(k)) for k in late]
+        return self.end_all(lambda lane: now_ns - self.open[lane].touched_ns >= self.timeout_ns)
+
+    def end_all(self, which: Callable[[tuple[str, int, bool]], bool]) -> list[Record]:
+        records = [self.finish(self.open.pop(lane)) for lane in list(filter(which, self.open))]
         for record in records:
             record.marks[ATTR_PARTIAL] = "true"
         return records

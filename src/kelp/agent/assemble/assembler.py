@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from kelp.agent.assemble import metrics
 from kelp.agent.assemble.counting import counted
-from kelp.agent.assemble.cri import parse_heads
+from kelp.agent.assemble.cri import no_heads, parse_heads
 from kelp.agent.assemble.draft import DOCKER, Draft
 from kelp.agent.assemble.foreign import ATTR_TIMESTAMP_TEXT, Foreign, read_foreign
 from kelp.agent.assemble.join import join
+from kelp.agent.assemble.jsonfile import read_json_file
 from kelp.agent.assemble.partials import Partials, Pending
 from kelp.agent.assemble.split import Spans, split
 from kelp.agent.assemble.timestamp import parse_texts
@@ -23,6 +24,8 @@ from kelp.base.gather import Places
 from kelp.model.batch import ATTR_INVALID_UTF8, ATTR_MALFORMED, ATTR_PARTIAL, ATTR_TRUNCATED
 from kelp.model.lines import Lines
 from kelp.model.raw import Instance, RawBatch
+
+_BRACE = ord("{")
 
 
 class CriAssembler:
@@ -43,16 +46,16 @@ class CriAssembler:
     def assemble(self, raw: RawBatch) -> Lines:
         """The records that end in this batch, each instance's in the order of their ends."""
         spans = split(raw)
-        heads = parse_heads(spans)
-        draft = Draft.of(spans, heads, line_positions(spans, raw))
-        _read_foreign(draft, np.flatnonzero(~heads.valid), raw.observed_ns)
-        join(draft, raw, self._partials)
+        draft, left = _read_lines(spans, line_positions(spans, raw))
+        torn = _read_foreign(draft, left, raw.observed_ns)
+        ended = join(draft, raw, self._partials, torn)
         cut_long(draft, raw, self._limit)
         lines = lines_of(draft, raw)
         evicted = self._partials.over_budget()
         metrics.PARTIAL.labels("evicted").inc(len(evicted))
         self._partials.report()
-        return _appended(lines, evicted) if evicted else lines
+        ended += evicted
+        return _appended(lines, ended) if ended else lines
 
     def expire(self, now_ns: int) -> Lines | None:
         """Records whose rest did not come in time, each marked ATTR_PARTIAL; None where none.
@@ -78,7 +81,7 @@ class CriAssembler:
 def cut_long(draft: Draft, raw: RawBatch, limit: int) -> None:
     """Cut whole records over the limit, and mark those that the collector has cut."""
     cut_before = raw.cut_bytes[draft.spans.piece] if raw.cut_bytes.any() else None
-    length = draft.spans.stop - draft.body
+    length = draft.end - draft.body
     long = (length > limit) if cut_before is None else ((length > limit) | (cut_before > 0))
     rows = set(np.flatnonzero(long & ~draft.dropped).tolist())
     rows |= {r for r, body in draft.own.items() if len(body) > limit}
@@ -101,14 +104,28 @@ def line_positions(spans: Spans, raw: RawBatch) -> npt.NDArray[np.uint64]:
     return positions
 
 
-def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> None:
-    """Fill in the rows that the fast path left."""
+def _read_lines(spans: Spans, position: npt.NDArray[np.uint64]) -> tuple[Draft, Places]:
+    """The lines whose form is known by column, and the rows of the others."""
+    first = np.minimum(spans.start, max(len(spans.data) - 1, 0))
+    rows = np.flatnonzero((spans.data[first] == _BRACE) & (spans.stop > spans.start))
+    heads = no_heads(spans) if len(rows) == len(position) > 0 else parse_heads(spans)
+    draft = Draft.of(spans, heads, position)
+    known = heads.valid
+    if len(rows):
+        found = read_json_file(spans, rows)
+        draft.fill(rows, found)
+        known[rows] = found.valid
+    return draft, np.flatnonzero(~known)
+
+
+def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> Places:
+    """Fill in the rows that the fast path left; those of them that are torn lines."""
     found: list[tuple[int, Foreign]] = []
     for row in rows.tolist():
         start, stop = draft.spans.start[row], draft.spans.stop[row]
         found.append((row, read_foreign(draft.spans.data[start:stop].tobytes())))
     if not found:
-        return
+        return rows
     times, valid = parse_texts([f.time for _, f in found])
     malformed = dict.fromkeys(("cri", "docker"), 0)
     for (row, line), time, good in zip(found, times.tolist(), valid.tolist(), strict=True):
@@ -124,13 +141,16 @@ def _read_foreign(draft: Draft, rows: Places, observed_ns: int) -> None:
         draft.mark(row, marks)
     for name, count in malformed.items():
         metrics.MALFORMED.labels(name).inc(count)
+    return np.array([row for row, line in found if line.torn], np.int64)
 
 
 def lines_of(draft: Draft, raw: RawBatch) -> Lines:
     """The draft's rows that are left, as records."""
     rows = draft.kept()
     body = draft.bodies(rows)
-    marks = {int(np.searchsorted(rows, r)): m for r, m in draft.marks.items() if m}
+    marked = [r for r, m in draft.marks.items() if m and not draft.dropped[r]]
+    at = np.searchsorted(rows, marked).tolist() if marked else []
+    marks = {row: draft.marks[r] for row, r in zip(at, marked, strict=True)}
     for row in invalid_rows(body):
         marks.setdefault(row, {})[ATTR_INVALID_UTF8] = "true"
     return counted(

@@ -37,6 +37,18 @@ class Heads:
     body: Places  # where the body begins in the data
 
 
+def no_heads(spans: Spans) -> Heads:
+    """Heads of lines of which none is a CRI line."""
+    count = len(spans.start)
+    return Heads(
+        valid=np.zeros(count, np.bool_),
+        timestamp=np.zeros(count, np.int64),
+        stream=np.zeros(count, np.uint8),
+        partial=np.zeros(count, np.bool_),
+        body=spans.start.copy(),
+    )
+
+
 def parse_heads(spans: Spans) -> Heads:
     """The heads of all lines."""
     text = words(spans.data, spans.start, _WINDOW_WORDS)
@@ -59,8 +71,7 @@ def _full_heads(
 ) -> Heads:
     """Lines of the form `….nnnnnnnnnZ stdout F ` from byte 19 on; `at` is their whole second."""
     w2, w3, w4 = tail
-    dot = np.uint64(0xFF << 24)
-    valid = (w2 & dot) == np.uint64(ord(".") << 24)
+    nanos, valid = ts.full_fractions(w2, w3)
     ending = np.uint64(0xFFFFFF << 40)
     valid &= (w3 & ending) == word(b"\0\0\0\0\0Z s")
     tag = np.uint64(0xFF << 48)
@@ -69,10 +80,6 @@ def _full_heads(
     out, err = shape == word(b"tdout F "), shape == word(b"tderr F ")
     valid &= out | err
     valid &= spans.start + _FULL_HEAD <= spans.stop
-    eight = (w2 >> np.uint64(32)) | (w3 << np.uint64(32))
-    last = ((w3 >> np.uint64(32)) & np.uint64(0xFF)) - np.uint64(ord("0"))
-    valid &= ts.all_digits(eight) & (last <= 9)
-    nanos = ts.eight_digits(eight) * 10 + last.view(np.int64)
     stream = np.where(err, np.uint8(STDERR), np.uint8(STDOUT))
     return Heads(valid, at + nanos, stream, partial & valid, spans.start + _FULL_HEAD)
 

@@ -5,8 +5,10 @@ What they may be, tried in this order:
 - CRI with more tags (`F:x`): a record like any other;
 - CRI whose time stamp or tag is not what it should be: stream and body are taken, the record is
   marked, a time stamp that cannot be read is kept in an attribute;
-- a line of Docker's json-file driver, `{"log":"…\\n","stream":"stdout","time":"…"}`: unwrapped; a
-  `log` without a newline at its end is a fragment, for Docker splits at 16 KiB;
+- a line of Docker's json-file driver, `{"log":"…\\n","stream":"stdout","time":"…"}`, in any order
+  and with blanks: unwrapped; a `log` without a newline at its end is a fragment, for Docker splits
+  at 16 KiB. Where it has a `log` and nothing that is no Docker's, but no stream or no time, it is
+  unwrapped and marked;
 - anything else: kept whole, marked.
 
 Format of json-file: https://docs.docker.com/engine/logging/drivers/json-file/
@@ -16,16 +18,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
+from kelp.agent.assemble.jsonfile import ATTRS_PREFIX
 from kelp.model.batch import ATTR_MALFORMED
 from kelp.model.lines import NO_STREAM, STDERR, STDOUT
 
 # The time stamp of a line, as it stood, where it could not be read.
 ATTR_TIMESTAMP_TEXT = "kelp.timestamp_text"
-# Docker's `--log-opt labels/env/tag`, each behind this prefix.
-ATTRS_PREFIX = "docker.attrs."
 
 _STREAMS = {"stdout": STDOUT, "stderr": STDERR, b"stdout": STDOUT, b"stderr": STDERR}
 # A fixed pattern without nested repeats: linear, so `re` will do.
@@ -39,12 +41,26 @@ class _DockerLine(msgspec.Struct):
     attrs: dict[str, str] = {}
 
 
+class _Incomplete(msgspec.Struct, forbid_unknown_fields=True):
+    """Some other program's object may have a log, too: so nothing else may be in it."""
+
+    log: str
+    stream: Literal["", "stdout", "stderr"] = ""
+    time: str = ""
+    attrs: dict[str, str] = {}
+
+
 _DECODER = msgspec.json.Decoder(_DockerLine)
+_INCOMPLETE = msgspec.json.Decoder(_Incomplete)
+_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a line holds. `time` is still text, empty where there is none."""
+    """What a line holds. `time` is still text, empty where there is none.
+
+    `torn`: it is no line of the format, so that nobody knows what is missing before it.
+    """
 
     body: bytes
     format: str  # cri or docker
@@ -52,6 +68,7 @@ class Foreign:
     stream: int = NO_STREAM
     partial: bool = False
     marks: dict[str, str] = field(default_factory=dict)
+    torn: bool = False
 
 
 def read_foreign(line: bytes) -> Foreign:
@@ -63,20 +80,32 @@ def read_foreign(line: bytes) -> Foreign:
         return Foreign(body, "cri", time, _STREAMS[stream], tag == b"P", marks)
     if line.startswith(b"{"):
         return _read_docker(line)
-    return Foreign(line, "cri", marks={ATTR_MALFORMED: "cri"})
+    return Foreign(line, "cri", marks={ATTR_MALFORMED: "cri"}, torn=True)
 
 
 def _read_docker(line: bytes) -> Foreign:
-    try:
-        found = _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Foreign(line, "docker", marks={ATTR_MALFORMED: "docker"})
-    if found.stream not in _STREAMS:
-        return Foreign(line, "docker", marks={ATTR_MALFORMED: "docker"})
+    found = _docker_line(line)
+    if found is None:
+        return Foreign(line, "docker", marks={ATTR_MALFORMED: "docker"}, torn=True)
     body = found.log.encode()
     marks = {ATTRS_PREFIX + k: v for k, v in found.attrs.items()}
+    stream = _STREAMS.get(found.stream, NO_STREAM)
+    if not (found.time and stream):
+        marks[ATTR_MALFORMED] = "docker"
     whole = body.endswith(b"\n")
-    time = found.time.encode() or b"?"
     return Foreign(
-        body[:-1] if whole else body, "docker", time, _STREAMS[found.stream], not whole, marks
+        body[:-1] if whole else body, "docker", found.time.encode(), stream, not whole, marks
     )
+
+
+def _docker_line(line: bytes) -> _DockerLine | _Incomplete | None:
+    try:
+        found = _DECODER.decode(line)
+        if found.stream in _STREAMS:
+            return found
+    except _ERRORS:
+        pass
+    try:
+        return _INCOMPLETE.decode(line)
+    except _ERRORS:
+        return None

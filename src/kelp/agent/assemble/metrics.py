@@ -18,9 +18,9 @@ TRUNCATED_BYTES = Counter(
 )
 PARTIAL = Counter(
     "kelp_agent_partial_records_total",
-    "Records that came in fragments: joined whole, given out after agent.partial_timeout_s, or "
-    "given out early because too many bytes were waiting.",
-    ["outcome"],  # joined, expired, evicted
+    "Records that came in fragments: joined whole, given out after agent.partial_timeout_s, given "
+    "out early because too many bytes were waiting, or ended by a line that is torn.",
+    ["outcome"],  # joined, expired, evicted, torn
 )
 PENDING = Gauge("kelp_agent_partial_pending_records", "Records whose last fragment has not come.")
 PENDING_BYTES = Gauge("kelp_agent_partial_pending_bytes", "Bytes of their fragments, in memory.")

@@ -26,6 +26,8 @@ MAX_BYTES = 35  # nine digits of fraction and an offset
 _PADDED = 40
 
 _ZEROS = word(b"00000000")
+_ZERO = np.uint64(ord("0"))
+_DOT = np.uint64(0xFF << 24)
 _HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
 _SIX = np.uint64(0x0606060606060606)
 _LOW = np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -108,6 +110,15 @@ def fractions(eight: Words, ninth: Bytes, length: npt.NDArray[np.int64]) -> tupl
     eight = (eight & keep) | (_ZEROS & ~keep)
     last = np.where(length == 9, ninth, np.uint8(ord("0"))) - np.uint8(ord("0"))
     return eight_digits(eight) * 10 + last, all_digits(eight) & (last <= 9)
+
+
+def full_fractions(third: Words, fourth: Words) -> tuple[Nanos, Flags]:
+    """(ns, whether digits) of nine digits: four behind the dot of the third word, then five."""
+    eight = (third >> np.uint64(32)) | (fourth << np.uint64(32))
+    last = ((fourth >> np.uint64(32)) & np.uint64(0xFF)) - _ZERO
+    valid = (third & _DOT) == np.uint64(ord(".") << 24)
+    valid &= all_digits(eight) & (last <= 9)
+    return eight_digits(eight) * 10 + last.view(np.int64), valid
 
 
 def offsets(zone: Bytes) -> tuple[Nanos, Flags]:
