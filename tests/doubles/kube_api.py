@@ -13,6 +13,7 @@ import http.server
 import json
 import re
 import ssl
+import sys
 import threading
 import time
 from collections import deque
@@ -122,6 +123,8 @@ class KubeletDouble:
         target = (self.folder / path).resolve()
         if not target.is_relative_to(self.folder.resolve()) or not target.exists():
             return 404, "text/plain; charset=utf-8", b"404 page not found\n"
+        if target.is_dir() and path and not path.endswith("/"):
+            return 301, "text/plain", b""
         if target.is_dir():
             names = sorted(p.name + ("/" if p.is_dir() else "") for p in target.iterdir())
             rows = "".join(f'<a href="{n}">{n}</a>\n' for n in names)
@@ -188,8 +191,7 @@ class KubeApi:
         self.bookmarks = True
         self.stopping = False
         handler = type("Bound", (_Handler,), {"api": self})
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.http.daemon_threads = True
+        self.http = _Server(("127.0.0.1", 0), handler)
         if tls is not None:
             self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
         self.scheme = "http" if tls is None else "https"
@@ -288,6 +290,14 @@ class KubeApi:
                         self.faults.remove(fault)
                     return fault
         return None
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that is gone is none
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

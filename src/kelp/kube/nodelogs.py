@@ -39,6 +39,10 @@ class DisabledError(KelpError):
     """The kubelet does not answer this, by its configuration."""
 
 
+class IsFolderError(KelpError):
+    """The path is a folder's, and has no slash at its end."""
+
+
 @dataclass(frozen=True)
 class LogQuery:
     """What to ask of a node's journal; `pattern` is a regular expression of journalctl's (PCRE2).
@@ -106,7 +110,10 @@ def query_journal(client: KubeClient, node: str, query: LogQuery) -> Iterator[An
 
 @contextmanager
 def read_file(client: KubeClient, node: str, path: str) -> Iterator[Answer]:
-    """A file's bytes; raises KelpError. Of a folder an HTML page, see `listing`."""
+    """A file's bytes; raises KelpError, IsFolderError where the path lacks a folder's slash.
+
+    Of a folder a page of HTML, see `listing`.
+    """
     with _ask(client, node, quote(file_path(path)), {}) as answer:
         yield answer
 
@@ -140,6 +147,8 @@ def _explained(error: ApiError, node: str, path: str) -> KelpError:
         )
     if error.status in (400, 406):
         return KelpError(f"the kubelet of {node} refuses the query: {error.message}")
+    if 300 <= error.status < 400:
+        return IsFolderError(f"expected a file {_ROOT}{path} on {node}; got a folder")
     if error.status == 404 and path and "nodes " not in error.message:
         return KelpError(f"expected a file {_ROOT}{path} on {node}; there is none")
     if error.status == 404 and "not found" in error.message and "nodes " in error.message:
