@@ -1,6 +1,7 @@
 """Requests that a machine makes of the OpenAPI document: whatever they hold, no 5xx.
 
-Left out are routes that never end or that act on the process (tail, log stream, reload).
+Left out are routes that never end, that wait, or that act on the process (tail, log stream, asks,
+reload).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BINARY = (
     "application/x-protobuf",
 )
 
-LEFT_OUT = ("/loki/api/v1/tail", "/kelp/v1/logs", "/-/reload")
+LEFT_OUT = ("/loki/api/v1/tail", "/kelp/v1/logs", "/-/reload", "/kelp/v1/asks")
 
 
 for media_type in BINARY:

@@ -8,9 +8,9 @@ import pytest
 
 from kelp.agent.main import Agent
 from kelp.cli.main import run
+from kelp.cli.node_source import ThisMachine
 from kelp.cli.node_view import View
-from kelp.node.host.reading import Roots
-from kelp.node.host.report import Report
+from kelp.node.host.question import Question
 
 from ..node.host.tree import CONTAINER_V2, FakeClock, Tree
 
@@ -119,29 +119,22 @@ def test_a_folder_that_is_no_proc(tmp_path, capsys):
     assert "expected a proc file system with the file stat; found none" in capsys.readouterr().err
 
 
-class Counting:
-    def __init__(self):
-        self.looks = 0
-
-    def sample(self):
-        self.looks += 1
-        return Report(time="t", notes=["n"])
-
-
-def test_a_first_look_is_only_for_rates(capsys):
-    clock, sampler = FakeClock(), Counting()
-    view = View(Roots(), "table", None, None, clock)
-    view.show(sampler, lambda _: iter(["line"]), primed=True)
-    assert (sampler.looks, clock.seconds) == (2, 1001.0)
-    assert capsys.readouterr().out == "line\n"
+def test_a_first_look_is_only_for_rates(tree, capsys):
+    clock = FakeClock()
+    view = View(ThisMachine(tree.roots, clock), "table", None, None)
+    view.show(Question(report="top"), lambda r: iter([str(r.interval_s)]))
+    assert clock.seconds == 1001.0
+    assert capsys.readouterr().out == "1.0\n"
 
 
-def test_looks_keep_their_distance_and_a_note_is_told_once(capsys):
-    clock, sampler = FakeClock(), Counting()
-    view = View(Roots(), "table", 5.0, 3, clock)
-    view.show(sampler, lambda _: iter(["line"]))
-    assert (sampler.looks, clock.seconds) == (3, 1010.0)
-    assert capsys.readouterr() == ("line\n\nline\n\nline\n", "kelp: note: n\n")
+def test_looks_keep_their_distance_and_a_note_is_told_once(tree, capsys):
+    clock = FakeClock()
+    view = View(ThisMachine(tree.roots, clock), "table", 5.0, 3)
+    view.show(Question(report="pressure"), lambda _: iter(["line"]))
+    assert clock.seconds == 1010.0
+    out, err = capsys.readouterr()
+    assert out == "line\n\nline\n\nline\n"
+    assert err.count("this kernel tells no pressure") == 1
 
 
 def test_on_a_terminal_a_watched_report_takes_the_screen(tree):
@@ -166,7 +159,7 @@ def test_the_agent_tells_the_nodes_figures_unless_told_not_to(tmp_path, monkeypa
     file.write_text(f"data_dir: {tmp_path}\nagent:\n  node_metrics: {str(wanted).lower()}\n")
     said = []
 
-    def run_it(settings, load, collectors):
+    def run_it(settings, load, collectors, answers):
         said.append(b"node_load1 " in Agent(settings, load, collectors=collectors).metrics())
 
     monkeypatch.setattr("kelp.agent.main.run_agent", run_it)

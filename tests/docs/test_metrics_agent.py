@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from kelp.agent.ask.metrics import AskMetrics
 from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.metrics import PipelineMetrics
@@ -22,7 +23,7 @@ def registered(tmp_path: Path) -> set[str]:
     registry = CollectorRegistry()
     PodLogCollector(Agent(pods_dir=str(tmp_path)), SystemClock(), {}, registry).close()
     assert RecordAssembler  # its metrics are registered when it is imported
-    for metrics in (PipelineMetrics, ShipMetrics, SpoolMetrics):
+    for metrics in (AskMetrics, PipelineMetrics, ShipMetrics, SpoolMetrics):
         metrics(registry)
     families = [*registry.collect(), *REGISTRY.collect()]
     return {

@@ -8,18 +8,23 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from kelp import __version__
+from kelp.agent.ask import Asks
+from kelp.agent.ask.channel import Channel
 from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
+from kelp.agent.connection import Connection
 from kelp.agent.enrich import Enricher
 from kelp.agent.http import AgentServer
 from kelp.agent.memory import forget_startup
+from kelp.agent.own import Made, settings_text, spool_on_disk, state
 from kelp.agent.parse import Parser
 from kelp.agent.pipeline import Pace, Pipeline, Stages
 from kelp.agent.reload import compare, with_live_keys
@@ -32,6 +37,7 @@ from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.base.telemetry import set_log_level
+from kelp.wire.asks import Ask, Presence
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +63,15 @@ class Agent:
         clock: Clock | None = None,
         when_settled: Callable[[], None] = lambda: None,
         collectors: Sequence[Collector] = (),
+        answers: Answers | None = None,
     ) -> None:
         """`load` reads the settings again, for `reload`; raises KelpError where it cannot.
 
         `when_settled` is called once, when all code that a running agent uses has been used.
         `collectors` tell further metrics, which are none of the agent's own, on /metrics.
+        `answers` are given to what is asked of this node, unless the settings say no.
         """
+        self._answers = answers if settings.agent.answer_asks else None
         self._when_settled = when_settled
         self._settings = settings
         self._load = load or (lambda: settings)
@@ -145,6 +154,23 @@ class Agent:
         _log.info("settings read again", extra={"result": difference.text()})
         return difference.text()
 
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self._settings
+
+    def own_files(self) -> list[Made]:
+        """What the agent says of itself: names of files, and what makes each."""
+        made: list[Made] = [
+            ("settings.yaml", lambda: settings_text(self._settings)),
+            ("metrics.txt", self.metrics),
+            ("spool.json", lambda: spool_on_disk(self._settings)),
+        ]
+        if parts := self._parts:
+            spool = parts.spool
+            made.append(("state.json", lambda: state(spool.state(), spool.checkpoint_sizes())))
+        return made
+
     # The way from start to stop.
 
     def _open_spool(self) -> Spool | None:
@@ -170,6 +196,8 @@ class Agent:
     def _run_with(self, spool: Spool, address: str) -> None:
         parts = self._parts = _Parts(self._settings, spool, self._clock, self.registry)
         parts.shipper.start()
+        if self._answers is not None:
+            parts.answer(self._answers, self)
         _log.info(
             "agent started",
             extra={
@@ -183,10 +211,14 @@ class Agent:
         )
         try:
             self._loop(parts)
+            if parts.asks is not None:
+                parts.asks.stop(_STOP_SHIPPING_S)  # no question more, while the rest goes out
             parts.pipeline.finish()
             self._drain(parts)
         finally:
             parts.shipper.stop(_STOP_SHIPPING_S)
+            if parts.asks is not None:
+                parts.asks.stop(_STOP_SHIPPING_S)
             parts.collector.close()
             for source in parts.others:
                 source.collector.close()
@@ -222,6 +254,18 @@ class Agent:
             self._clock.sleep(0.01)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What is known of this node: the reports' names, and what gives an answer's bytes.
+
+    `give` raises RefusedAskError, and KelpError where the node cannot tell; called from several
+    threads.
+    """
+
+    reports: list[str]
+    give: Callable[[Ask, Agent], Iterable[bytes]]
+
+
 class _Parts:
     """A running agent's parts, made from its settings."""
 
@@ -231,6 +275,8 @@ class _Parts:
         agent = settings.agent
         self.spool = spool
         self._clock = clock
+        self._settings, self._registry = settings, registry
+        self.asks: Asks | None = None
         self.client = self._client(settings)
         self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
         self.others = node_sources(agent, clock, spool.checkpoints, self.collector.metrics)
@@ -251,11 +297,37 @@ class _Parts:
         if any(key.startswith("agent.ship.") for key in live):
             self.client = self._client(new)
             self.shipper.reconfigure(self.client, new.agent.ship.backoff_max_s)
+            if self.asks is not None:
+                self.asks.reconfigure(self._channels(new))
         spool = new.agent.spool
         self.spool.max_bytes = spool.max_bytes
         self.pipeline.pace = Pace(
             spool.segment_bytes, spool.flush_interval_s, self.pipeline.pace.poll_interval_s
         )
+
+    def answer(self, answers: Answers, agent: Agent) -> None:
+        """Begin to answer what is asked of the node."""
+        presence = Presence(
+            node=self._settings.agent.node, version=__version__, reports=answers.reports
+        )
+        self.asks = Asks(
+            self._channels(self._settings),
+            presence,
+            lambda ask: answers.give(ask, agent),
+            self._clock,
+            self._registry,
+        )
+        self.asks.start()
+
+    def _channels(self, settings: Settings) -> Callable[[float], Channel]:
+        ship = settings.agent.ship
+        token_file = settings.under_data_dir(ship.token_file, "token")
+
+        def connect(extra_s: float) -> Channel:
+            connection = Connection(ship, token_file, ship.timeout_s + extra_s)
+            return Channel(connection, self.spool.agent_id)
+
+        return connect
 
     def _client(self, settings: Settings) -> Client:
         ship = settings.agent.ship
@@ -264,10 +336,15 @@ class _Parts:
 
 
 def run_agent(
-    settings: Settings, load: Callable[[], Settings], collectors: Sequence[Collector] = ()
+    settings: Settings,
+    load: Callable[[], Settings],
+    collectors: Sequence[Collector] = (),
+    answers: Answers | None = None,
 ) -> None:
     """Run an agent as this process: signals stop and reload it; returns after a clean stop."""
-    agent = Agent(settings, load, when_settled=forget_startup, collectors=collectors)
+    agent = Agent(
+        settings, load, when_settled=forget_startup, collectors=collectors, answers=answers
+    )
 
     def on_stop(_number: int, _frame: FrameType | None) -> None:
         agent.stop()

@@ -11,6 +11,7 @@ from kelp.agent.memory import stay_small
 from kelp.base.config import load_settings
 from kelp.base.settings import Settings
 from kelp.base.telemetry import set_up_logging
+from kelp.cli.answers import answers, roots_of
 from kelp.cli.options import FOLDER, config_option
 from kelp.node.host.metrics import NodeCollector
 
@@ -40,7 +41,8 @@ def command(config_file: Path | None, **flags: object) -> None:
     stay_small()
     from kelp.agent.main import run_agent  # noqa: PLC0415 - Arrow, after stay_small
 
-    run_agent(settings, load, [NodeCollector()] if settings.agent.node_metrics else [])
+    collectors = [NodeCollector(roots_of(settings))] if settings.agent.node_metrics else []
+    run_agent(settings, load, collectors, answers())
 
 
 # Option → key of the settings.

@@ -145,10 +145,26 @@ class Client:
 
     def get(self, path: str, params: Params | None = None) -> Any:
         """The JSON of an answer."""
+        return msgspec.json.decode(self.get_bytes(path, params))
+
+    def get_bytes(self, path: str, params: Params | None = None) -> bytes:
+        """The bytes of an answer."""
         with self._errors():
             response = self._http.get(path, params=dict(params or {}))
         self._check(response)
-        return msgspec.json.decode(response.content)
+        return response.content
+
+    def chunks(self, path: str, params: Params, timeout_s: float) -> Iterator[bytes]:
+        """The bytes of an answer as they come; `timeout_s`: the longest silence."""
+        timeout = httpx2.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+        with (
+            self._errors(),
+            self._http.stream("GET", path, params=dict(params), timeout=timeout) as response,
+        ):
+            if response.status_code >= 400:
+                response.read()
+                self._check(response)
+            yield from response.iter_bytes()
 
     def post(self, path: str, body: object, params: Params | None = None) -> bytes:
         """The bytes of the answer to a JSON body."""

@@ -1,16 +1,23 @@
-"""`kelp node`: what this node is doing, with the pod and container beside everything."""
+"""`kelp node`: what a node is doing, with the pod and container beside everything.
+
+The commands differ in their options and in how their reports look; where a report comes from, this
+machine or a node's agent, is the same for all of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
+from typing import Any
 
 import click
 
+from kelp.cli.node_list import list_command
+from kelp.cli.node_logs import logs as logs_command
 from kelp.cli.node_view import View, limit_option, pod_options, sort_option, view_options
 from kelp.node.host import cgroups, disks, pressure, ps, sockets, top
-from kelp.node.host.routes import RouteSampler
+from kelp.node.host.question import Question
 from kelp.node.host.selection import Selection
 from kelp.node.host.show import cgroups as show_cgroups
 from kelp.node.host.show import iostat as show_iostat
@@ -20,7 +27,7 @@ from kelp.node.host.show import route as show_route
 from kelp.node.host.show import ss as show_ss
 from kelp.node.host.show import top as show_top
 from kelp.node.host.show import vmstat as show_vmstat
-from kelp.node.host.vmstat import VmstatReport, VmstatSampler
+from kelp.node.host.vmstat import VmstatReport
 
 # vmstat repeats its heading before it has left the screen.
 _HEADING_EVERY = 20
@@ -33,10 +40,12 @@ _FAMILIES = (
 
 @click.group("node")
 def node() -> None:
-    """Show what this node is doing, with pod and container beside everything.
+    """Show what a node is doing, with pod and container beside everything.
 
-    Run it on the node, as root: other users see their own processes' sockets only, and are told
-    what is missing. In a container, give it the node's /proc and /sys.
+    With NODE, from anywhere: the node's agent is asked through the server, and leaves out of the
+    arguments of processes what looks like a secret. Without, on the node, as root: other users see
+    their own processes' sockets only, and are told what is missing. In a container, give it the
+    node's /proc and /sys.
     """
 
 
@@ -50,8 +59,8 @@ def top_command(view: View, selection: Selection, sort: str, limit: int | None) 
 
     CPU is percent of one CPU. The header is of the whole node, whatever is selected.
     """
-    sampler = top.TopSampler(view.roots, view.clock, selection, sort)
-    view.show(sampler, partial(show_top.lines, width=view.width, rows=limit), primed=True)
+    question = _of_pods("top", selection, sort=sort)
+    view.show(question, partial(show_top.lines, width=view.width, rows=limit))
 
 
 @node.command("ps")
@@ -65,10 +74,8 @@ def ps_command(
     view: View, selection: Selection, sort: str, limit: int | None, tree: bool, zombies: bool
 ) -> None:
     """List processes; zombies are marked <defunct>, with the parent that neglects them."""
-    sampler = ps.PsSampler(
-        view.roots, view.clock, selection, sort, tree=tree, zombies=zombies
-    )  # fmt: skip
-    view.show(sampler, partial(show_ps.lines, width=view.width, rows=limit))
+    question = _of_pods("ps", selection, sort=sort, tree=tree, zombies=zombies)
+    view.show(question, partial(show_ps.lines, width=view.width, rows=limit))
 
 
 @node.command("iostat")
@@ -82,9 +89,8 @@ def iostat_command(view: View, sort: str, limit: int | None, everything: bool) -
     r/s, w/s, d/s, f/s: reads, writes, discards, flushes a second; await: milliseconds that a
     request took; aqu-sz: requests under way on average; %util: part of the time with any.
     """
-    sampler = disks.IostatSampler(view.roots, view.clock, sort, everything=everything)
     lines = partial(show_iostat.lines, width=view.width, rows=limit)
-    view.show(sampler, lines, style="blocks")
+    view.show(Question(report="iostat", sort=sort, all=everything), lines, style="blocks")
 
 
 @node.command("vmstat")
@@ -102,7 +108,7 @@ def vmstat_command(view: View) -> None:
             yield show_vmstat.heading()
         yield show_vmstat.line(report)
 
-    view.show(VmstatSampler(view.roots, view.clock), with_heading, style="lines")
+    view.show(Question(report="vmstat"), with_heading, style="lines")
 
 
 @node.command("ss")
@@ -128,7 +134,15 @@ def ss_command(
     Listening and established ones, unless -l or -a says otherwise. `kelp node ss -tulnp` is what
     `ss -tulnp` is, for all network namespaces at once.
     """
-    sampler = sockets.SocketSampler(view.roots, view.clock, selection, sort, _wanted(flags))
+    question = _of_pods(
+        "ss",
+        selection,
+        sort=sort,
+        protocols=",".join(p for p in ("tcp", "udp", "unix") if flags[p]),
+        families=_families(flags["only_v4"], flags["only_v6"]),
+        states="all" if flags["every_state"] else "usual",
+        listening=flags["listening"],
+    )
     lines = partial(
         show_ss.lines,
         width=view.width,
@@ -136,7 +150,7 @@ def ss_command(
         processes=flags["processes"],
         timers=flags["timers"],
     )
-    view.show(sampler, lines)
+    view.show(question, lines)
 
 
 @node.command("route")
@@ -156,8 +170,8 @@ def route_command(
 ) -> None:
     """Show the routing tables, as `netstat -rn`; with --pod or -n those of pods."""
     families = _families(only_v4, only_v6)
-    sampler = RouteSampler(view.roots, view.clock, selection, families, everything=everything)
-    view.show(sampler, partial(show_route.lines, width=view.width, rows=limit))
+    question = _of_pods("route", selection, families=families, all=everything)
+    view.show(question, partial(show_route.lines, width=view.width, rows=limit))
 
 
 @node.command("pressure")
@@ -174,10 +188,8 @@ def pressure_command(
     Percent of the last 10, 60 and 300 seconds in which some task waited, or all did (full). By pod
     and container: of the last 10 seconds; needs cgroup v2.
     """
-    sampler = pressure.PressureSampler(
-        view.roots, view.clock, selection, sort, by_pod=not node_only
-    )
-    view.show(sampler, partial(show_pressure.lines, width=view.width, rows=limit))
+    question = _of_pods("pressure", selection, sort=sort, node_only=node_only)
+    view.show(question, partial(show_pressure.lines, width=view.width, rows=limit))
 
 
 @node.command("cgroups")
@@ -194,22 +206,17 @@ def cgroups_command(
     CPU is CPUs used over one second or between looks; WORKING is the working set, by which the
     kubelet evicts; OOM counts processes that the kernel killed, HITS how often the limit was met.
     """
-    sampler = cgroups.CgroupSampler(view.roots, view.clock, selection, sort, everything=everything)
-    lines = partial(show_cgroups.lines, width=view.width, rows=limit)
-    view.show(sampler, lines, primed=True)
+    question = _of_pods("cgroups", selection, sort=sort, all=everything)
+    view.show(question, partial(show_cgroups.lines, width=view.width, rows=limit))
 
 
-def _wanted(flags: dict[str, bool]) -> sockets.Wanted:
-    named = frozenset(p for p in ("tcp", "udp", "unix") if flags[p])
-    return sockets.Wanted(
-        protocols=named or frozenset({"tcp", "udp"}),
-        families=_families(flags["only_v4"], flags["only_v6"]),
-        states=None if flags["every_state"] else sockets.USUAL_STATES,
-        listening=flags["listening"],
-    )
+def _of_pods(report: str, selection: Selection, **parameters: Any) -> Question:
+    return Question(report=report, namespace=selection.namespace, pod=selection.pod, **parameters)
 
 
-def _families(only_v4: bool, only_v6: bool) -> frozenset[int]:
-    return frozenset({f for f, wanted in ((4, only_v4), (6, only_v6)) if wanted}) or frozenset(
-        {4, 6}
-    )
+def _families(only_v4: bool, only_v6: bool) -> str:
+    return ",".join(f for f, wanted in (("4", only_v4), ("6", only_v6)) if wanted)
+
+
+node.add_command(list_command)
+node.add_command(logs_command)

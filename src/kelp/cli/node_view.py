@@ -10,51 +10,34 @@ import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import click
 
-from kelp.base.clock import Clock, SystemClock
-from kelp.cli.options import FOLDER
-from kelp.node.host.reading import Roots
+from kelp.cli.node_source import Elsewhere, Source, ThisMachine, machine
+from kelp.cli.options import FOLDER, server_options
+from kelp.node.host.looks import MAX_INTERVAL_S
+from kelp.node.host.question import Question
 from kelp.node.host.report import Report, json_line
 from kelp.node.host.selection import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
-R = TypeVar("R", bound=Report)
-R_co = TypeVar("R_co", bound=Report, covariant=True)
 
 WATCH_S = 2.0
-# Rates need two looks; `top` looks again after as long.
-FIRST_INTERVAL_S = 1.0
 
 Style = Literal["screen", "blocks", "lines"]
+Lines = Callable[[Any], Iterator[str]]
 
 _CLEAR = "\x1b[H\x1b[2J"
-
-
-class Sampler(Protocol[R_co]):
-    """What makes reports."""
-
-    def sample(self) -> R_co:
-        """Look now."""
 
 
 class View:
     """The options that all subcommands share."""
 
     def __init__(
-        self,
-        roots: Roots,
-        output: str,
-        watch_s: float | None,
-        count: int | None,
-        clock: Clock | None = None,
+        self, source: Source, output: str, watch_s: float | None, count: int | None
     ) -> None:
-        roots.check()
-        self.roots = roots
-        self.clock = clock or SystemClock()
+        self._source = source
         self._json = output == "json"
         self._watch_s = watch_s
         self._count = count
@@ -71,24 +54,13 @@ class View:
         redraws = self._watch_s is not None and sys.stdout.isatty()
         return shutil.get_terminal_size().lines if redraws else None
 
-    def show(
-        self,
-        sampler: Sampler[R],
-        lines: Callable[[R], Iterator[str]],
-        *,
-        primed: bool = False,
-        style: Style = "screen",
-    ) -> None:
+    def show(self, question: Question, lines: Lines, *, style: Style = "screen") -> None:
         """Show reports as the options say.
 
-        `primed`: the first look is only there for the second one's rates. `style`: whether reports
-        take a terminal's screen in turn, follow each other as blocks, or line by line.
+        `style`: whether reports take a terminal's screen in turn, follow each other as blocks, or
+        line by line.
         """
-        if primed:
-            sampler.sample()
-            self.clock.sleep(min(self._watch_s or FIRST_INTERVAL_S, FIRST_INTERVAL_S))
-        for number in self._turns():
-            report = sampler.sample()
+        for number, report in enumerate(self._reports(question)):
             if self._json:
                 click.echo(json_line(report))
             elif self.height is not None and style == "screen":
@@ -97,23 +69,22 @@ class View:
                 if number and style != "lines":
                     click.echo()
                 self._follow(report, lines)
-
-    def _turns(self) -> Iterator[int]:
-        number = 0
-        while True:
-            yield number
-            number += 1
-            if self._watch_s is None or number == self._count:
-                return
             sys.stdout.flush()
-            self.clock.sleep(self._watch_s)
 
-    def _redraw(self, report: R, lines: Callable[[R], Iterator[str]]) -> None:
+    def _reports(self, question: Question) -> Iterator[Report]:
+        looks = self._source.looks(question)
+        yield looks.first(self._watch_s)
+        number = 1
+        while self._watch_s is not None and number != self._count:
+            yield looks.next(self._watch_s)
+            number += 1
+
+    def _redraw(self, report: Report, lines: Lines) -> None:
         notes = [f"note: {n}"[: self.width] for n in report.notes]
         room = max((self.height or 0) - 1 - len(notes), 1)
         click.echo(_CLEAR + "\n".join([*list(lines(report))[:room], *notes]))
 
-    def _follow(self, report: R, lines: Callable[[R], Iterator[str]]) -> None:
+    def _follow(self, report: Report, lines: Lines) -> None:
         for line in lines(report):
             click.echo(line)
         for note in report.notes:
@@ -131,23 +102,58 @@ def view_options(function: F) -> F:
         output: str,
         watch_s: float | None,
         count: int | None,
-        proc: Path,
-        sys_: Path,
-        pods_dir: Path,
         **rest: Any,
     ) -> Any:
         if count is not None and watch_s is None:
             watch_s = WATCH_S
-        view = View(Roots(proc, sys_, pods_dir), output, watch_s, count)
+        view = View(_source(rest), output, watch_s, count)
         return function(*args, view=view, **rest)
 
-    decorated: Any = with_view
+    decorated: Any = server_options(cast(F, with_view))
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return cast(F, decorated)
 
 
+def _source(options: dict[str, Any]) -> Source:
+    """Which node the options mean; takes theirs out."""
+    node = one_node(options.pop("node_argument"), options.pop("node_option"))
+    roots = {flag: options.pop(name) for flag, name in _ROOTS.items()}
+    server = [options.pop(name) for name in ("url", "token_file", "ca_file")]
+    if not node:
+        if any(server):
+            raise click.UsageError("expected NODE: without it this machine is shown, by no server")
+        return ThisMachine(machine(*roots.values()))
+    for flag, path in roots.items():
+        if path is not None:
+            raise click.UsageError(f"{flag} is of this machine; the agent of {node} has its own")
+    # The HTTP client, which takes a while to load.
+    from kelp.cli.client import Client, find_connection  # noqa: PLC0415
+
+    return Elsewhere(Client(find_connection(*server)), node)
+
+
+def one_node(argument: str | None, option: str) -> str:
+    """The node named as argument or as --node; empty: this machine."""
+    if argument and option and argument != option:
+        raise click.UsageError(f"expected one node; got {argument} and --node {option}")
+    return argument or option
+
+
+_ROOTS = {"--proc": "proc", "--sys": "sys_", "--pods-dir": "pods_dir"}
+
+NODE_OPTIONS = (
+    click.argument("node_argument", metavar="[NODE]", required=False),
+    click.option(
+        "--node",
+        "node_option",
+        default="",
+        help="The node: its agent is asked through the server. Default: this machine.",
+    ),
+)
+
 _OPTIONS = (
+    *NODE_OPTIONS,
     click.option(
         "-o",
         "--output",
@@ -163,21 +169,17 @@ _OPTIONS = (
         is_flag=False,
         flag_value=WATCH_S,
         metavar="[SECONDS]",
-        help=f"Look again and again, every SECONDS ({WATCH_S:g} if not given).",
+        help=f"Look again and again, every SECONDS ({WATCH_S:g} if not given). Of another node "
+        f"rates are of {MAX_INTERVAL_S:g} seconds at the most.",
     ),
     click.option(
         "--count", type=click.IntRange(min=1), help="Stop after so many looks. Implies --watch."
     ),
-    click.option(
-        "--proc", type=FOLDER, default=Path("/proc"), help="The node's proc. Default: /proc."
-    ),
-    click.option(
-        "--sys", "sys_", type=FOLDER, default=Path("/sys"), help="The node's sys. Default: /sys."
-    ),
+    click.option("--proc", type=FOLDER, help="The node's proc. Default: /proc."),
+    click.option("--sys", "sys_", type=FOLDER, help="The node's sys. Default: /sys."),
     click.option(
         "--pods-dir",
         type=FOLDER,
-        default=Path("/var/log/pods"),
         help="Folder that tells pods' names. Default: /var/log/pods.",
     ),
 )

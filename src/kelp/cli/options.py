@@ -48,6 +48,11 @@ def client_options(function: F) -> F:
 
         return function(*args, connection=find_connection(url, token_file, ca_file), **rest)
 
+    return cast(F, server_options(with_connection))
+
+
+def server_options(function: F) -> F:
+    """--url, --token-file and --ca-file as they are, for what may do without a server."""
     options = (
         click.option(
             "--url",
@@ -68,7 +73,7 @@ def client_options(function: F) -> F:
             "Default: $KELP_CA_FILE, else the system's.",
         ),
     )
-    decorated: Any = with_connection
+    decorated: Any = function
     for option in reversed(options):
         decorated = option(decorated)
     return cast(F, decorated)

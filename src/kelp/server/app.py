@@ -34,6 +34,10 @@ from kelp.server.admit.tokens import TokenGate
 from kelp.server.http.body import BodyBudget
 from kelp.server.http.dispatch import RequestMetrics, routes, unrouted
 from kelp.server.http.endpoint import Call, Endpoint
+from kelp.server.nodes.agents import AgentRoutes
+from kelp.server.nodes.callers import CallerRoutes
+from kelp.server.nodes.metrics import RelayMetrics
+from kelp.server.nodes.relay import Relay
 from kelp.server.ports import Deletions, EngineError, Scope
 from kelp.server.query.budget import Budget
 from kelp.server.query.deleting import check_deletable
@@ -64,6 +68,7 @@ from kelp.server.store.opening import encryption_key, open_store
 from kelp.server.store.sql import SqlLimits, run_readonly
 from kelp.server.store.store import Store
 from kelp.server.upkeep import Upkeep
+from kelp.wire.asks import ANSWERS_PATH, ASKS_PATH
 
 # Segments are decoded and made durable by so many at once; an fsync serves all that wait for it,
 # so the number is that of agents whose segments go to disk together.
@@ -139,6 +144,7 @@ class Surface:
             PushMetrics(registry),
             lambda: parts.operations.settings().query.derive_detected_level,
         )
+        self._relay = Relay(parts.clock, RelayMetrics(registry))
         self._process = Process(parts.operations, registry)
         self.endpoints = self._endpoints()
         self.asgi = self._assembled(parts.gate, registry)
@@ -158,6 +164,7 @@ class Surface:
     def stop_asking(self) -> None:
         """Let all who follow end, and stop the queries that run; from the event loop."""
         self._followers.stopping.set()
+        self._relay.stop()
         self._turns.stop()
 
     def close(self) -> None:
@@ -177,6 +184,8 @@ class Surface:
             *self._deletes.endpoints(),
             *rules_endpoints(),
             *self._pushes.endpoints(),
+            *CallerRoutes(self._relay, may_see_node).endpoints(),
+            *AgentRoutes(self._relay).endpoints(),
             *self._process.endpoints(),
         ]
         return [*listed, openapi_endpoint(listed)]
@@ -195,7 +204,7 @@ class Surface:
             gate,
             registry,
             open_paths=frozenset(e.path for e in self.endpoints if e.open),
-            certificate_paths=frozenset({SEGMENTS_PATH}),
+            certificate_paths=frozenset({SEGMENTS_PATH, ASKS_PATH, ANSWERS_PATH}),
         )
 
     def _threads(self, size: int, name: str) -> ThreadPoolExecutor:
@@ -207,6 +216,15 @@ class Surface:
 def scope_of(call: Call) -> Scope:
     """Whoever has the token may read all of the tenant; finer rights narrow it here."""
     return Scope(call.tenant)
+
+
+def may_see_node(call: Call, node: str) -> bool:
+    """Whoever may read all logs of the tenant may see its nodes: they tell of every pod there.
+
+    The one place that decides on what a node itself says; the rights of Kubernetes (`get
+    nodes/log`) come in here.
+    """
+    return scope_of(call).condition == Scope().condition
 
 
 def new_registry() -> CollectorRegistry:

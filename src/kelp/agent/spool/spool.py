@@ -141,6 +141,24 @@ class Spool:
         rows = self._index.checkpoints(stage)
         return {key: self._vault.get_value(value, stage, key) for _, key, value in rows}
 
+    def state(self) -> dict[str, int | str]:
+        """Numbers for people who help."""
+        return {
+            "agent_id": self.agent_id,
+            "next_seq": self.next_seq,
+            "waiting_segments": self._waiting,
+            "used_bytes": self._used,
+            "max_bytes": self.max_bytes,
+        }
+
+    def checkpoint_sizes(self) -> dict[str, tuple[int, int]]:
+        """Of each stage how many checkpoints there are, and their bytes."""
+        sizes: dict[str, tuple[int, int]] = {}
+        for stage, _, value in self._index.checkpoints():
+            count, size = sizes.get(stage, (0, 0))
+            sizes[stage] = (count + 1, size + len(value))
+        return sizes
+
     def commit(
         self, payloads: Sequence[Payload], changes: Mapping[str, Mapping[str, bytes | None]]
     ) -> None:

@@ -7,6 +7,8 @@ https://docs.kernel.org/filesystems/proc.html
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -17,6 +19,8 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 MAX_COMMAND_BYTES = 4096
+# The arguments as they are to be shown: for readers who may not see what stands in them.
+Show: TypeAlias = Callable[[list[str]], list[str]]
 _KERNEL_THREAD = 0x0020_0000  # PF_KTHREAD
 _KIB = 1024
 
@@ -106,7 +110,7 @@ def parse_status(data: bytes) -> dict[str, str]:
     return {name: value.strip() for name, found, value in pairs if found}
 
 
-def read_process(folder: Folder, owners: Owners) -> Process | None:
+def read_process(folder: Folder, owners: Owners, show: Show | None = None) -> Process | None:
     """The process of an opened folder; None where it has ended meanwhile.
 
     Raises PermissionError where this user may see the folder only (hidepid=1).
@@ -124,7 +128,7 @@ def read_process(folder: Folder, owners: Owners) -> Process | None:
         name=stat.name,
         state=stat.state,
         zombie=zombie,
-        command=_command(arguments, stat.name),
+        command=_command(arguments, stat.name, show),
         uid=_first_number(status.get("Uid")),
         threads=stat.threads,
         priority=stat.priority,
@@ -148,10 +152,12 @@ def _cgroup(folder: Folder) -> str | None:
         return None  # a kernel without cgroups
 
 
-def _command(arguments: bytes, name: str) -> str:
+def _command(arguments: bytes, name: str, show: Show | None) -> str:
     """The arguments with blanks between, as ps shows them; `[name]` where there are none."""
-    words = arguments.rstrip(b"\0").replace(b"\0", b" ")
-    return text(words) or f"[{name}]"
+    words = text(arguments.rstrip(b"\0"))
+    if show is None or not words:
+        return words.replace("\0", " ") or f"[{name}]"
+    return " ".join(show(words.split("\0")))
 
 
 def _first_number(value: str | None) -> int | None:

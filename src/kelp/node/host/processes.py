@@ -14,7 +14,7 @@ from pathlib import Path
 from kelp.base.podnames import PodNames
 from kelp.node.host.cpu import read_kernel_stat
 from kelp.node.host.owner import Owners, owned
-from kelp.node.host.process import TICKS_PER_S, Process, read_process
+from kelp.node.host.process import TICKS_PER_S, Process, Show, read_process
 from kelp.node.host.reading import Folder, Notes, Roots, is_absent, names_in, read_text
 from kelp.node.host.report import timestamp
 
@@ -23,15 +23,21 @@ MAX_PROCESSES = 131_072
 
 
 def list_processes(
-    roots: Roots, notes: Notes, user_of: Callable[[int], str | None] | None = None
+    roots: Roots,
+    notes: Notes,
+    user_of: Callable[[int], str | None] | None = None,
+    show: Show | None = None,
 ) -> list[Process]:
-    """All processes by pid, with their owners, users and start times."""
+    """All processes by pid, with their owners, users and start times.
+
+    `show` makes of the arguments what is shown of them; None: all of it.
+    """
     owners = Owners(PodNames(roots.pods))
     name_of = user_of or UserNames()
     booted = read_kernel_stat(roots, notes).boot_time_s
     processes = []
     for pid in pids(roots.proc, notes):
-        process = _read(roots.proc / str(pid), owners, notes)
+        process = _read(roots.proc / str(pid), owners, notes, show)
         if process is not None:
             process.user = None if process.uid is None else name_of(process.uid)
             process.started = _started(process, booted)
@@ -50,10 +56,10 @@ def pids(proc: Path, notes: Notes) -> Iterator[int]:
     yield from found[:MAX_PROCESSES]
 
 
-def _read(path: Path, owners: Owners, notes: Notes) -> Process | None:
+def _read(path: Path, owners: Owners, notes: Notes, show: Show | None) -> Process | None:
     try:
         with Folder(path) as folder:
-            return read_process(folder, owners)
+            return read_process(folder, owners, show)
     except PermissionError:
         notes.count("processes are hidden from this user; run as root")
     except OSError as e:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kelp.base.clock import Clock
-from kelp.node.host.process import Process
+from kelp.node.host.process import Process, Show
 from kelp.node.host.processes import list_processes
 from kelp.node.host.reading import Notes, Roots
 from kelp.node.host.report import Report, timestamp
@@ -39,7 +39,7 @@ class PsReport(Report, kw_only=True):
 class PsSampler:
     """Looks at all processes; `zombies` alone shows those that have ended."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each option of `ps`
         self,
         roots: Roots,
         clock: Clock,
@@ -48,7 +48,9 @@ class PsSampler:
         *,
         tree: bool = False,
         zombies: bool = False,
+        show: Show | None = None,
     ) -> None:
+        self._show = show
         self._roots = roots
         self._clock = clock
         self._selection = selection
@@ -59,7 +61,7 @@ class PsSampler:
     def sample(self) -> PsReport:
         """Look now."""
         notes = Notes()
-        processes = list_processes(self._roots, notes)
+        processes = list_processes(self._roots, notes, show=self._show)
         listed = [_listed(p) for p in processes]
         _name_parents(listed)
         chosen = [p for p in listed if self._takes(p)]

@@ -12,7 +12,7 @@ from kelp.base.clock import Clock
 from kelp.node.host.cpu import CpuSplit, KernelStat, read_kernel_stat, split
 from kelp.node.host.load import Load, read_load, read_uptime_s
 from kelp.node.host.memory import Memory, read_meminfo, summarise
-from kelp.node.host.process import Process
+from kelp.node.host.process import Process, Show
 from kelp.node.host.processes import list_processes
 from kelp.node.host.reading import Notes, Roots
 from kelp.node.host.report import Report, timestamp
@@ -57,8 +57,14 @@ class TopSampler:
     """Each sample tells of the time since the one before; the first since boot."""
 
     def __init__(
-        self, roots: Roots, clock: Clock, selection: Selection = EVERYTHING, sort: str = "cpu"
+        self,
+        roots: Roots,
+        clock: Clock,
+        selection: Selection = EVERYTHING,
+        sort: str = "cpu",
+        show: Show | None = None,
     ) -> None:
+        self._show = show
         self._roots = roots
         self._clock = clock
         self._selection = selection
@@ -71,7 +77,7 @@ class TopSampler:
         """Look now. The first sample has no CPU percent for each process."""
         notes = Notes()
         stat, now = read_kernel_stat(self._roots, notes), self._clock.monotonic()
-        processes = list_processes(self._roots, notes)
+        processes = list_processes(self._roots, notes, show=self._show)
         interval_s = None if self._at is None else now - self._at
         meminfo = read_meminfo(self._roots, notes)
         memory = summarise(meminfo)

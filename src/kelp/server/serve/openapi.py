@@ -21,12 +21,15 @@ _REASONS = {
     401: "No token, or a wrong one.",
     404: "There is no such thing.",
     408: "The body stopped coming.",
+    410: "Nobody waits for it any more.",
     413: "The body is too large.",
     415: "A content type or encoding that is not read here.",
     422: "The query costs more than its budget allows.",
     429: "Too much at once; see Retry-After.",
     500: "A fault of Kelp's.",
+    502: "The node's agent cannot do it; the text says why.",
     503: "Not there now; try again.",
+    504: "The node's agent did not answer in time.",
 }
 
 _ERROR = {
