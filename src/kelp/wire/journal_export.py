@@ -6,7 +6,8 @@ endian), the value, and a newline. A name may occur several times.
 
 Blocks may end anywhere, also inside a length. Each byte is looked at once however the blocks fall,
 and what is held is bounded: values are cut at a limit, and only fields that somebody wants are
-kept. What is no such stream is skipped up to the next empty line, and counted.
+kept. What is no such stream is skipped up to the next empty line, and counted. Fields whose names
+journald would not take are left out; what has no field but addresses (`__CURSOR` …) is no entry.
 
 Format: https://systemd.io/JOURNAL_EXPORT_FORMATS/
 """
@@ -25,7 +26,7 @@ MAX_VALUES = 1024
 
 _LENGTH_BYTES = 8
 _NAME_BYTES = 256  # journald's are 64 at the most
-_NAME = re.compile(rb"[A-Za-z0-9_.]{1,64}")
+_NAME = re.compile(rb"[A-Z_][A-Z0-9_]{0,63}")
 
 
 @dataclass(eq=True, slots=True)
@@ -62,6 +63,7 @@ class ExportParser:
         self._searched = 0  # no newline before this
         self._entry = Entry()
         self._values = 0
+        self._filled = False  # the entry has something but addresses
         self._name = ""
         self._value = bytearray()
         self._missing = 0  # bytes cut of the present value
@@ -103,14 +105,14 @@ class ExportParser:
         line = bytes(self._buffer[self._at : end])
         if not line:
             self._advance(end + 1)
-            if self._values:
+            if self._filled:
                 found.append(self._entry)
             self._begin_entry()
             return True
         name, equals, value = line.partition(b"=")
         if equals:
             self._advance(end + 1)
-            self._keep_value(name.decode("ascii", "backslashreplace"), value)
+            self._keep_value(_text_name(name), value)
             return True
         return self._begin_binary(line, end + 1)
 
@@ -150,7 +152,7 @@ class ExportParser:
             equals = self._buffer.find(b"=", self._at, self._at + _NAME_BYTES)
             if equals < 0:
                 return self._lose()
-            self._name = self._buffer[self._at : equals].decode("ascii", "backslashreplace")
+            self._name = _text_name(bytes(self._buffer[self._at : equals]))
             self._advance(equals + 1)
             self._long_text = True
             self._take(len(self._buffer) - self._at)
@@ -182,7 +184,10 @@ class ExportParser:
         self._missing = 0
 
     def _keep_value(self, name: str, value: bytes, missing: int = 0) -> None:
+        if not name:
+            return
         self._values += 1
+        self._filled |= not name.startswith("__")
         if self._values > MAX_VALUES or (self._keep is not None and name not in self._keep):
             return
         missing += max(len(value) - self._limit, 0)
@@ -201,6 +206,7 @@ class ExportParser:
     def _begin_entry(self) -> None:
         self._entry = Entry()
         self._values = 0
+        self._filled = False
 
     def _lose(self) -> bool:
         self.malformed += 1
@@ -218,3 +224,8 @@ class ExportParser:
         self._at = end + 2
         self._lost = False
         return True
+
+
+def _text_name(name: bytes) -> str:
+    """The name of a text field; empty where it can be none."""
+    return name.decode() if _NAME.fullmatch(name) else ""

@@ -29,6 +29,8 @@ _OF_FIELD = {
     "_PID": "process.pid",
     "_COMM": "process.executable.name",
     "_EXE": "process.executable.path",
+    "_CMDLINE": "process.command_line",
+    "_UID": "process.user.id",
     "TID": "thread.id",
     "CODE_FILE": "code.file.path",
     "CODE_LINE": "code.line.number",
@@ -111,12 +113,18 @@ def _attributes(entry: Entry) -> dict[str, str]:
     marks = {}
     for name, attribute in _OF_FIELD.items():
         if name in entry.fields:
-            values = [entry.fields[name], *entry.repeated.get(name, [])]
-            marks[attribute] = ", ".join(v.decode(errors="replace") for v in values)
+            marks[attribute] = _joined(entry, name)
     facility = entry.number("SYSLOG_FACILITY")
-    if facility is not None:
+    if facility is not None and "SYSLOG_FACILITY" not in entry.repeated:
         marks["syslog.facility"] = facility_name(facility)
+    elif "SYSLOG_FACILITY" in entry.fields:
+        marks["syslog.facility"] = _joined(entry, "SYSLOG_FACILITY")
     return marks
+
+
+def _joined(entry: Entry, name: str) -> str:
+    values = [entry.fields[name], *entry.repeated.get(name, [])]
+    return ", ".join(v.decode(errors="replace") for v in values)
 
 
 def _time(entry: Entry) -> int:

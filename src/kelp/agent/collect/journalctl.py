@@ -27,7 +27,8 @@ _STOP_S = 1.0
 FIELDS = (
     "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYSLOG_FACILITY", "MESSAGE_ID", "UNIT", "TID",
     "CODE_FILE", "CODE_LINE", "CODE_FUNC", "CONTAINER_ID_FULL", "CONTAINER_NAME",
-    "_SYSTEMD_UNIT", "_PID", "_COMM", "_EXE", "_TRANSPORT", "_SOURCE_REALTIME_TIMESTAMP",
+    "_SYSTEMD_UNIT", "_PID", "_COMM", "_EXE", "_CMDLINE", "_UID", "_TRANSPORT",
+    "_SOURCE_REALTIME_TIMESTAMP",
 )  # fmt: skip
 """What is made something of; with the place and the times, which journalctl always gives."""
 

@@ -11,12 +11,13 @@ import pytest
 
 from kelp.agent.assemble import CriAssembler
 from kelp.model.batch import ATTR_MALFORMED, ATTR_PARTIAL
-from tests.agent.assemble.batches import OBSERVED_NS, Piece, raw_batch, records
+from tests.agent.assemble.batches import Piece, raw_batch, records
 from tests.agent.assemble.reference import Record, parse_time
+from tests.agent.samples.samples import DATA, assembled
 
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
-SAMPLES = SHARED / "container-logs"
-PODS = SHARED / "real-k8s" / "pods"
+SAMPLES = DATA / "container-logs"
+PODS = DATA / "real-k8s" / "pods"
+KUBERNETES = SAMPLES / "fluent-bit-kubernetes"
 
 CASES = [
     p
@@ -24,18 +25,20 @@ CASES = [
     for p in sorted((SAMPLES / folder).glob("*.json"))
 ]
 
+OUTPUTS = sorted((KUBERNETES / "out").glob("*/*.out"))
+TAILED = sorted((SAMPLES / "fluent-bit-tail").glob("dockermode*.out"))
+
 needs_samples = pytest.mark.skipif(not CASES, reason="no ../shared/data/container-logs here")
 needs_pods = pytest.mark.skipif(not PODS.is_dir(), reason="no ../shared/data/real-k8s here")
 
-# Where Kelp decides otherwise, with its reason.
+# Where an option of the other collector is meant that Kelp has not, or no file can be so.
 OTHERWISE = {
-    # An option of that agent that Kelp has not; nothing is ever given up for a count of streams.
-    "cri-tags-tag-P-multi-stream-with-maxPartialLines-exceeded",
-    # One line with a newline in it: no file has such a thing.
-    "cri-multi-line-pass",
-    # A line in between that is no Docker's does not end a record that is still open: Docker's
-    # files have such a line only where one was torn by a crash.
-    "docker",
+    "cri-tags-tag-P-multi-stream-with-maxPartialLines-exceeded": "gives up at a count of streams",
+    "cri-multi-line-pass": "one line with a newline in it: no file has such a thing",
+    "docker-split-partial-disabled": "partial: false leaves the parts as they are",
+    "options_keep-log-disabled_json": "Keep_Log off: the log is replaced by its fields",
+    "dockermode_firstline_detection": "Docker_Mode_Parser: a pattern that joins further lines",
+    "dockermode_splitted_multiple_lines": "Docker_Mode_Parser: a pattern that joins further lines",
 }
 
 
@@ -44,29 +47,19 @@ def lines_of(case: dict) -> list[bytes]:
     return [line.rstrip("\n").replace("\n", "\\n").encode() for line in lines]
 
 
-def run(lines: list[bytes]) -> list[Record]:
-    """The records, those that never ended behind the others."""
-    assembler = CriAssembler(1 << 20, 60.0, {})
-    data = b"".join(line + b"\n" for line in lines)
-    found = records(assembler.assemble(raw_batch([Piece("i", 0, data)])))
-    return found + records(assembler.expire(OBSERVED_NS + 60_000_000_000))
-
-
 @needs_samples
 @pytest.mark.parametrize("path", CASES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_expected_records_of_other_collectors(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     if path.stem in OTHERWISE:
-        pytest.skip("Kelp decides otherwise; see OTHERWISE")
-    found = run(lines_of(case))
+        pytest.skip(OTHERWISE[path.stem])
+    found = assembled(lines_of(case))
     if case.get("expect_error"):
         # What others refuse is kept and marked, or still open where its first part was good.
         assert found
         assert all(ATTR_MALFORMED in r.marks or ATTR_PARTIAL in r.marks for r in found)
         return
     options = case.get("options") or {}
-    if options.get("partial") is False:
-        return  # splits left apart: an option that Kelp has not
     if stream := options.get("stream"):
         found = [r for r in found if ("", "stdout", "stderr")[r.stream] == stream]
     assert len(case["expected"]) == len(found)
@@ -84,6 +77,52 @@ def compare(expected: str | dict, record: Record) -> None:
     assert parse_time(expected["timestamp"].encode()) == record.timestamp
     for key, value in expected.get("attrs", {}).items():
         assert value == record.marks["docker.attrs." + key]
+
+
+@needs_samples
+@pytest.mark.parametrize("path", OUTPUTS, ids=lambda p: p.stem)
+def test_records_that_a_filter_gave_out(path: Path) -> None:
+    """`out/GROUP/NAME[_STREAM].out` is one record of `log/GROUP/NAME.log`, with a pod's names."""
+    name, _, stream = path.stem.rpartition("_")
+    if stream not in ("stdout", "stderr"):
+        name, stream = path.stem, ""
+    if name in OTHERWISE:
+        pytest.skip(OTHERWISE[name])
+    time, expected = json.loads(path.read_text(), strict=False)
+    source = KUBERNETES / "log" / path.parent.name / f"{name}.log"
+    if not source.exists():
+        pytest.skip("its log is not here")
+    found = [r for r in assembled(source.read_bytes().splitlines()) if _stream(r)]
+    mine = [r for r in found if stream in ("", _stream(r))]
+    assert expected["stream"] == _stream(mine[0])
+    log = expected.get("log", "").removesuffix("\n").encode()
+    if path.parent.name == "annotations-parser":
+        assert log in mine[0].body  # a pattern named in an annotation has taken the log apart
+        return
+    assert abs(time * 10**9 - mine[0].timestamp) < 1000
+    assert log == mine[0].body
+
+
+def _stream(record: Record) -> str:
+    return ("", "stdout", "stderr")[record.stream]
+
+
+@needs_samples
+@pytest.mark.parametrize("path", TAILED, ids=lambda p: p.stem)
+def test_files_of_docker_without_times(path: Path) -> None:
+    if path.stem in OTHERWISE:
+        pytest.skip(OTHERWISE[path.stem])
+    expected = [json.loads(line)["log"] for line in path.read_text().splitlines()]
+    found = assembled(path.with_suffix(".log").read_bytes().splitlines())
+    assert [e.removesuffix("\n").encode() for e in expected] == [r.body for r in found]
+
+
+@needs_samples
+def test_a_line_of_cri_os() -> None:
+    lines = (SAMPLES / "openshift-logsamples" / "raw_container.log").read_bytes().splitlines()
+    found = assembled(lines)
+    assert [line.split(b" ", 3)[3] for line in lines] == [r.body for r in found]
+    assert [parse_time(line.split(b" ")[0]) for line in lines] == [r.timestamp for r in found]
 
 
 @needs_pods
