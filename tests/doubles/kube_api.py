@@ -188,7 +188,6 @@ class KubeApi:
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.page = 500
-        self.bookmarks = True
         self.stopping = False
         handler = type("Bound", (_Handler,), {"api": self})
         self.http = _Server(("127.0.0.1", 0), handler)
@@ -394,10 +393,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     self.event({"type": "ERROR", "object": gone})
                     break
                 due = [(v, e) for v, e in api.events if v > version]
-                if not due and not api.stopping and time.monotonic() < end:
+                now = api.version
+                if not due and now == version and not api.stopping and time.monotonic() < end:
                     api.lock.wait(0.05)
                     continue
-                now = api.version
             for v, event in due:
                 self.event(event)
                 version = v
@@ -407,10 +406,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                     return
             if api.stopping or time.monotonic() >= end:
                 break
-            if api.bookmarks and now > version and "allowWatchBookmarks" in params:
+            if now > version:
                 mark = {"kind": "Pod", "metadata": {"resourceVersion": str(now)}}
-                self.event({"type": "BOOKMARK", "object": mark})
                 version = now
+                if "allowWatchBookmarks" in params:
+                    self.event({"type": "BOOKMARK", "object": mark})
         self.chunk(b"")
 
     def event(self, event: dict[str, Any]) -> None:

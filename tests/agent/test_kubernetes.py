@@ -1,0 +1,70 @@
+"""Pods' annotations in the agent: asked for where somebody can be asked, and never waited for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from kelp.agent.collect.metrics import CollectMetrics
+from kelp.agent.kubernetes import Annotations
+from kelp.base.settings import Agent
+from kelp.kube.errors import AccessError
+from tests.doubles.kube_api import KubeApi
+from tests.waiting import wait_until
+
+
+def made(kubernetes: str, environ: dict[str, str]) -> tuple[Annotations, CollectorRegistry]:
+    registry = CollectorRegistry()
+    settings = Agent(node="n1", kubernetes=kubernetes)  # type: ignore[arg-type]
+    return Annotations(settings, CollectMetrics(registry), environ), registry
+
+
+def test_a_pods_format_is_found_by_the_agent(tmp_path):
+    with KubeApi() as api:
+        api.pod("uid-1", **{"kelp.dev/format": "nginx"})
+        environ = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config"))}
+        annotations, registry = made("on", environ)
+        assert "" == annotations.format_for("uid-1", "app")
+        annotations.start()
+        wait_until(lambda: annotations.format_for("uid-1", "app") == "nginx")
+        labels = {"source": "kubernetes"}
+        assert 1.0 == registry.get_sample_value("kelp_agent_source_up", labels)
+        annotations.stop()
+
+
+def test_an_api_server_that_is_away_is_counted(tmp_path):
+    with KubeApi() as api:
+        config = api.kubeconfig(tmp_path / "config")
+    annotations, registry = made("on", {"KUBECONFIG": str(config)})
+    annotations.start()
+    labels = {"source": "kubernetes", "reason": "away"}
+    wait_until(lambda: registry.get_sample_value("kelp_agent_source_failures_total", labels))
+    assert 0.0 == registry.get_sample_value("kelp_agent_source_up", {"source": "kubernetes"})
+    annotations.stop()
+
+
+@pytest.mark.parametrize("environ", [{}, {"KUBERNETES_SERVICE_HOST": "h"}])
+@pytest.mark.parametrize("kubernetes", ["auto", "off"])
+def test_nobody_is_asked_outside_of_a_cluster(kubernetes, environ):
+    annotations, registry = made(kubernetes, environ)
+    annotations.start()
+    assert "" == annotations.format_for("a", "b")
+    annotations.stop()
+    assert [] == [s for m in registry.collect() for s in m.samples if "kubernetes" in str(s)]
+
+
+def test_on_without_a_way_is_an_error():
+    with pytest.raises(AccessError, match="name a kubeconfig"):
+        made("on", {})
+
+
+def test_an_agent_outside_of_a_cluster_does_not_import_the_client():
+    code = (
+        "import sys, kelp.agent.main, kelp.agent.kubernetes;"
+        "print([m for m in sys.modules if m.startswith('kelp.kube')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == done.stdout.strip()
