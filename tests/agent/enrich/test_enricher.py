@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -132,3 +133,15 @@ def test_a_format_is_a_label_and_gives_the_dataset() -> None:
 
 # Of two instances: nothing, stdout and stderr of each.
 FORMATS = ("", "json", "", "", "", "")
+
+
+@pytest.mark.parametrize(("told_first", "expected"), [(True, [18, 9, 9]), (False, [18, 17, 9])])
+def test_a_severity_is_raised_whoever_told_it(told_first: bool, expected: list[int]) -> None:
+    lines = replace(
+        make([(0, NO_STREAM)] * 3), told=np.array([5, 9, 9], np.uint8), told_first=told_first
+    )
+    parsed = Parsed(
+        pa.array([9, 17, 0], pa.uint8()), pa.array(["", "", ""]), least_severity={0: 18, 2: 1}
+    )
+    records = Enricher().log_batch(lines, parsed).records
+    assert expected == records.column("severity_number").to_pylist()

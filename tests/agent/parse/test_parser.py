@@ -135,3 +135,11 @@ def test_an_annotation_goes_before_a_rule() -> None:
 
 def test_recognising_can_be_switched_off() -> None:
     assert found(Parser(Agent(recognise_formats=False), {}), lines(JSON)) == {}
+
+
+def test_what_a_line_tells_of_a_problem_is_marked():
+    kernel = Instance("kmsg:1", {"dataset": "kernel"})
+    body = b"EXT4-fs (sda1): Remounting filesystem read-only"
+    parsed = Parser(Agent(), {}).parse(make([(kernel, NO_STREAM, body)]))
+    assert {0: {"problem": "FilesystemIsReadOnly", "problem_device": "sda1"}} == parsed.marks
+    assert {0: 18} == parsed.least_severity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -86,14 +86,24 @@ def _labels(instance: Instance, number: int, format_name: str) -> dict[str, str]
 
 
 def _severity(parsed: Parsed, lines: Lines) -> tuple[pa.UInt8Array, pa.StringArray]:
-    """(numbers, texts), with those that the source gives where they count."""
+    """(numbers, texts), with those that the source gives where they count, and raised ones."""
     numbers, texts = parsed.severity_number, parsed.severity_text
-    if lines.told is None:
-        return numbers, texts
-    told = pa.array(lines.told)
-    zero = pa.scalar(0, pa.uint8())
-    silent = pc.not_equal(told, zero) if lines.told_first else pc.equal(numbers, zero)
-    return pc.if_else(silent, told, numbers), pc.if_else(silent, "", texts)
+    if lines.told is not None:
+        told = pa.array(lines.told)
+        zero = pa.scalar(0, pa.uint8())
+        silent = pc.not_equal(told, zero) if lines.told_first else pc.equal(numbers, zero)
+        numbers, texts = pc.if_else(silent, told, numbers), pc.if_else(silent, "", texts)
+    return _raised(numbers, parsed.least_severity), texts
+
+
+def _raised(numbers: pa.UInt8Array, least: Mapping[int, int]) -> pa.UInt8Array:
+    """The numbers, each at least what is said of its row."""
+    if not least:
+        return numbers
+    rows = np.fromiter(least.keys(), np.int64, len(least))
+    raised = numbers.to_numpy(zero_copy_only=False).copy()
+    raised[rows] = np.maximum(raised[rows], np.fromiter(least.values(), np.uint8, len(least)))
+    return pa.array(raised)
 
 
 def _timestamps(ns: npt.NDArray[np.int64]) -> pa.TimestampArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kelp.agent.parse.named import NamedFormats
+from kelp.agent.parse.problems import find_problems
 from kelp.agent.parse.streams import StreamFormats
 from kelp.base.settings import Agent
 from kelp.base.severity import detect_severity
@@ -36,7 +37,9 @@ class Parser:
     def parse(self, lines: Lines) -> Parsed:
         """What the bodies of these records say."""
         numbers, texts = detect_severity(lines.body)
-        return Parsed(numbers, texts, self._formats.of(lines))
+        formats = self._formats.of(lines)
+        problems = find_problems(lines, numbers.to_numpy(), formats)
+        return Parsed(numbers, texts, formats, problems.marks, problems.severity)
 
     def changes(self) -> dict[str, bytes | None]:
         """What to write (bytes) or delete (None) among the checkpoints since the last call."""
