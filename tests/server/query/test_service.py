@@ -474,3 +474,30 @@ def test_labels_are_plain_texts(
         entry = stream.entries[0]
         for labels in (stream.labels, entry.metadata, entry.parsed):
             assert {str} >= {type(text) for pair in labels.items() for text in pair}
+
+
+def test_the_time_is_over_within_one_line_too(store: Store, plain: Query, scope: Scope) -> None:
+    insert(store, scope.tenant, [Line(WEB, 0, b"x")])
+
+    class Ticking(_Clock):
+        asked = 0
+
+        def monotonic(self) -> float:
+            self.asked += 1
+            self.now += SECOND // 1000
+            return super().monotonic()
+
+    clock = Ticking(EPOCH)
+    service = QueryService(store.engine, plain, store.dialect, clock)
+    loops = "{{range 300}}{{range 300}}{{trunc 1 $.pod}}{{end}}{{end}}"
+    answer = service.range(
+        f'{{app="web"}} | line_format `{loops}`', scope, start_ns=START, end_ns=END, limit=10,
+        budget=Budget(timeout_s=0.1),
+    )  # fmt: skip
+    assert "it took longer than timeout_s" in answer.warnings[0]
+    with pytest.raises(BudgetError, match="timeout_s"):
+        service.instant(
+            f'sum(count_over_time({{app="web"}} | label_format x=`{loops}` [11m]))', scope,
+            time_ns=END, budget=Budget(timeout_s=0.1),
+        )  # fmt: skip
+    assert 400 > clock.asked

@@ -68,7 +68,8 @@ def poll(
     fresh = fresh[np.argsort(times[fresh], kind="stable")][: max(limit, 1)]
     records = _read(context, where, set(found[fresh].tolist()), times[fresh])
     steps = compile_stages(before.rest)
-    given = (entry_of(r, selected.labels[r.stream_id], steps) for r in records)
+    check = context.run.check_time
+    given = (entry_of(r, selected.labels[r.stream_id], steps, check) for r in records)
     streams = by_stream((g for g in given if g is not None), context)
     seen = np.concatenate([kept, found[fresh]])
     return streams, TailCursor(after.since_ns, seen.tobytes())

@@ -53,7 +53,8 @@ def line_format(node: LineFormat) -> Step:
 
     def run(row: Row) -> bool:
         try:
-            row.line = to_bytes(template.run(row.labels(), to_text(row.line), row.timestamp))
+            text = template.run(row.labels(), to_text(row.line), row.timestamp, row.check)
+            row.line = to_bytes(text)
         except TemplateError as e:
             row.fail(TEMPLATE_ERROR, str(e))
         return True
@@ -86,7 +87,9 @@ def label_format(node: LabelFormat) -> Step:
                 continue
             labels = labels or row.labels()
             try:
-                text = templates[assignment.name].run(labels, to_text(row.line), row.timestamp)
+                text = templates[assignment.name].run(
+                    labels, to_text(row.line), row.timestamp, row.check
+                )
             except TemplateError as e:
                 row.fail(TEMPLATE_ERROR, str(e))
                 continue

@@ -7,7 +7,7 @@ LabelsBuilder (pkg/logql/log/labels.go) is the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 EXTRACTED = "_extracted"
 ERROR = "__error__"
@@ -15,18 +15,28 @@ ERROR_DETAILS = "__error_details__"
 PRESERVE_ERROR = "__preserve_error__"
 
 
+def _go_on() -> None:
+    pass
+
+
 class Row:
-    """One record; stages change it in place."""
+    """One record; stages change it in place.
+
+    `check` raises where the query must not go on: a stage that may take long over one record (a
+    template has loops) calls it now and then.
+    """
 
     __slots__ = (
-        "base", "deleted", "details", "error", "extracted", "line", "metadata", "parsed",
+        "base", "check", "deleted", "details", "error", "extracted", "line", "metadata", "parsed",
         "timestamp",
     )  # fmt: skip
 
     def __init__(
-        self, base: Mapping[str, str], metadata: dict[str, str], line: bytes, timestamp: int
-    ) -> None:
+        self, base: Mapping[str, str], metadata: dict[str, str], line: bytes, timestamp: int,
+        check: Callable[[], None] = _go_on,
+    ) -> None:  # fmt: skip
         self.base = base
+        self.check = check
         self.metadata = metadata
         self.parsed: dict[str, str] = {}
         self.deleted: set[str] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kelp.server.ports import BudgetError
 from kelp.server.query.logql import expressions as ast
@@ -50,7 +50,8 @@ def entries(
     read_to: int | None = None
     try:
         for record in _records(context, source, timed=bool(steps)):
-            found = entry_of(record, selected.labels[record.stream_id], steps)
+            base = selected.labels[record.stream_id]
+            found = entry_of(record, base, steps, context.run.check_time)
             read_to = record.time_ns
             if found is None:
                 continue
@@ -75,8 +76,13 @@ def _records(context: Context, source: Source, *, timed: bool) -> Iterator[Recor
         context.run.check_time()
 
 
-def entry_of(record: Record, base: dict[str, str], steps: list[Step]) -> LabelledEntry | None:
-    """A record as an entry, after the stages that were left to do; None where one drops it."""
+def entry_of(
+    record: Record, base: dict[str, str], steps: list[Step], check: Callable[[], None]
+) -> LabelledEntry | None:
+    """A record as an entry, after the stages that were left to do; None where one drops it.
+
+    `check` raises where the time for it is over.
+    """
     metadata, error, details = layered(base, record.metadata)
     if not steps:
         parsed = {k: v for k, v in (("__error__", error), ("__error_details__", details)) if v}
@@ -85,7 +91,7 @@ def entry_of(record: Record, base: dict[str, str], steps: list[Step]) -> Labelle
             record.time_ns, record.position, record.body, metadata, parsed, record.stream_id
         )
         return LabelledEntry(labels, entry)
-    row = Row(base, metadata, record.body, record.time_ns)
+    row = Row(base, metadata, record.body, record.time_ns, check)
     row.error, row.details = error, details
     if not run_steps(steps, row):
         return None

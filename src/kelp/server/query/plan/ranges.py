@@ -99,7 +99,7 @@ def _rows_frame(
                 continue
             base = selected.labels[record.stream_id]
             metadata, error, details = layered(base, record.metadata)
-            row = Row(base, metadata, record.body, record.time_ns)
+            row = Row(base, metadata, record.body, record.time_ns, context.run.check_time)
             row.error, row.details = error, details
             value = extract(row)
             if value is not None:

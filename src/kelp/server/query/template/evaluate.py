@@ -1,20 +1,31 @@
-"""Running a template's tree over a value. Model: text/template/exec.go."""
+"""Running a template's tree over a value. Model: text/template/exec.go.
+
+As there, the evaluation remembers the node that it came to last, and an error names it.
+
+A template is somebody's program: it is bounded in its output, in the texts that it makes on the
+way, and in its loops; and what bounds the query around it (`check`) is asked while it runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from kelp.server.query.template import nodes
 from kelp.server.query.template.nodes import TemplateError
 from kelp.server.query.template.printing import shown, type_name
 from kelp.server.query.template.times import Time
+from kelp.server.query.template.typed import ArgumentError, signature_of
 
 MAX_OUTPUT = 1 << 20  # characters of one line or label; a loop over a repeated text ends here
+MAX_TEXT = 4 << 20  # characters of a text on the way there: doubled in a loop, it would have no end
 _MAX_CALLS = 100  # templates that call templates
 _MAX_TURNS = 100_000  # of all loops of one run: `range` over a number needs no data to go on
+_CHECK_EVERY = 64  # turns and calls
 
 Function = Callable[..., Any]
+Check = Callable[[], None]
+Trodden: TypeAlias = nodes.Operand | nodes.Command | nodes.Call
 
 
 class _Break(Exception):  # noqa: N818 - control flow, as Go's walkBreak
@@ -36,10 +47,16 @@ class Evaluation:
     """One run."""
 
     def __init__(
-        self, functions: Mapping[str, Function], defined: Mapping[str, nodes.Body], data: Any
-    ) -> None:
+        self, functions: Mapping[str, Function], defined: Mapping[str, nodes.Body], data: Any,
+        check: Check,
+    ) -> None:  # fmt: skip
+        """`check` raises where the query must not go on; it is called now and then."""
         self._functions = functions
         self._defined = defined
+        self._check = check
+        self._steps = 0
+        self.node: Trodden | None = None  # that was come to last
+        self.within = ""  # the defined template that this is in; empty: the whole one
         self._variables: list[tuple[str, Any]] = [("$", data)]
         self._out: list[str] = []
         self._size = 0
@@ -48,13 +65,14 @@ class Evaluation:
 
     def run(self, body: nodes.Body, dot: Any) -> str:
         """The output; TemplateError where a value does not fit."""
+        self._check()
         self._body(body, dot)
         return "".join(self._out)
 
     def _write(self, text: str) -> None:
         self._size += len(text)
         if self._size > MAX_OUTPUT:
-            raise TemplateError(f"template: output is longer than {MAX_OUTPUT} characters")
+            raise TemplateError(f"output is longer than {MAX_OUTPUT} characters")
         self._out.append(text)
 
     def _body(self, body: nodes.Body, dot: Any) -> None:
@@ -110,19 +128,27 @@ class Evaluation:
     def _turn(self) -> None:
         self._turns += 1
         if self._turns > _MAX_TURNS:
-            raise TemplateError(f"template: its loops turn more than {_MAX_TURNS} times")
+            raise TemplateError(f"its loops turn more than {_MAX_TURNS} times")
+        self._step()
+
+    def _step(self) -> None:
+        self._steps += 1
+        if not self._steps % _CHECK_EVERY:
+            self._check()
 
     def _call_template(self, node: nodes.Call, dot: Any) -> None:
+        self.node = node
         body = self._defined.get(node.name)
         if body is None:
-            raise TemplateError(f'template: template "{node.name}" not defined')
+            raise TemplateError(f'template "{node.name}" not defined')
         self._calls += 1
         if self._calls > _MAX_CALLS:
-            raise TemplateError("template: exceeded maximum template depth")
+            raise TemplateError(f"exceeded maximum template depth ({_MAX_CALLS})")
         inner = self._pipeline(node.pipeline, dot) if node.pipeline else None
-        saved, self._variables = self._variables, [("$", inner)]
+        saved, self._variables = (self._variables, self.within), [("$", inner)]
+        self.within = node.name
         self._body(body, inner)
-        self._variables = saved
+        self._variables, self.within = saved
 
     # --- values -------------------------------------------------------------------
 
@@ -136,6 +162,7 @@ class Evaluation:
                 return
 
     def _pipeline(self, pipeline: nodes.Pipeline, dot: Any) -> Any:
+        self.node = pipeline
         value: Any = None
         for i, command in enumerate(pipeline.commands):
             value = self._command(command, dot, [value] if i else [])
@@ -146,16 +173,18 @@ class Evaluation:
     def _command(self, command: nodes.Command, dot: Any, last: list[Any]) -> Any:
         first, *rest = command.operands
         if isinstance(first, nodes.Function):
-            return self._call(first.name, rest, dot, last)
+            return self._call(first, rest, dot, last, command)
         if isinstance(first, nodes.Fields) and (rest or last):
             return self._method(first, rest, dot, last)
+        self.node = first
         if rest or last:
-            raise TemplateError("template: can't give argument to non-function")
+            raise TemplateError(f"can't give argument to non-function {nodes.spelling(first)}")
         if isinstance(first, nodes.Constant) and first.value is None:
             raise TemplateError("nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: nodes.Operand, dot: Any) -> Any:
+        self.node = operand
         match operand:
             case nodes.Constant():
                 return operand.value
@@ -164,37 +193,61 @@ class Evaluation:
             case nodes.Variable():
                 return self._variable(operand.name)
             case nodes.Function():
-                return self._call(operand.name, [], dot, [])
+                return self._call(operand, [], dot, [], operand)
             case nodes.Pipeline():
                 return self._pipeline(operand, dot)
             case nodes.Fields():
-                value = self._operand(operand.operand, dot)
-                for name in operand.names:
-                    value = _field(value, name)
-                return value
+                return self._fields(operand, operand.names, dot)
 
     def _variable(self, name: str) -> Any:
         for known, value in reversed(self._variables):
             if known == name:
                 return value
-        raise TemplateError(f"template: undefined variable: {name}")
+        raise TemplateError(f"undefined variable: {name}")
 
-    def _call(self, name: str, operands: list[Any], dot: Any, last: list[Any]) -> Any:
+    def _fields(self, operand: nodes.Fields, names: Sequence[str], dot: Any) -> Any:
+        value = self._operand(operand.operand, dot)
+        self.node = operand
+        for name in names:
+            value = _field(value, name)
+        return value
+
+    def _call(
+        self, function: nodes.Function, operands: list[nodes.Operand], dot: Any, last: list[Any],
+        command: Trodden,
+    ) -> Any:  # fmt: skip
+        name, called = function.name, self._functions[function.name]
+        self.node = function
+        self._step()
+        signature_of(called).check_count(name, len(operands), piped=bool(last))
         if name in ("and", "or"):
             return self._short_circuit(name, operands, dot, last)
         arguments = [self._operand(o, dot) for o in operands] + last
         try:
-            return self._functions[name](*arguments)
-        except TemplateError:
-            raise
-        except TypeError:  # its text is about Python's functions, nothing that the user wrote
-            raise TemplateError(f"wrong number or types of args for {name}") from None
-        except (ValueError, ArithmeticError, LookupError) as e:
-            raise TemplateError(f"error calling {name}: {e}") from None
+            result = called(*arguments)
+        except ArgumentError as e:
+            raise self._misfit(e, operands) from None
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as e:
+            self.node = command
+            # What Python says of types is about its own functions, and nothing that users know.
+            why = "wrong types of arguments" if isinstance(e, TypeError) else str(e)
+            raise TemplateError(f"error calling {name}: {why}") from None
+        if isinstance(result, str) and len(result) > MAX_TEXT:
+            self.node = command
+            raise TemplateError(f"error calling {name}: more than {MAX_TEXT} characters")
+        return result
+
+    def _misfit(self, error: ArgumentError, operands: list[nodes.Operand]) -> TemplateError:
+        """An argument of a type that the function does not take; a constant is told as it is."""
+        if error.index < len(operands):
+            operand = self.node = operands[error.index]
+            if isinstance(operand, nodes.Constant):
+                if operand.value is None:
+                    return TemplateError(f"cannot assign nil to {error.expected}")
+                return TemplateError(f"expected {error.kind}; found {operand.spelled}")
+        return TemplateError(str(error))
 
     def _short_circuit(self, name: str, operands: list[Any], dot: Any, last: list[Any]) -> Any:
-        if not operands and not last:
-            raise TemplateError(f"wrong number of args for {name}: want at least 1 got 0")
         value: Any = None
         for operand in operands:
             value = self._operand(operand, dot)
@@ -204,10 +257,9 @@ class Evaluation:
 
     def _method(self, fields: nodes.Fields, rest: list[Any], dot: Any, last: list[Any]) -> Any:
         """A call of a method with arguments: time.Time has one, Format."""
-        value = self._operand(fields.operand, dot)
-        for name in fields.names[:-1]:
-            value = _field(value, name)
+        value = self._fields(fields, fields.names[:-1], dot)
         arguments = [self._operand(o, dot) for o in rest] + last
+        self.node = fields
         if isinstance(value, Time) and fields.names[-1] == "Format" and len(arguments) == 1:
             return value.format(str(arguments[0]))
         raise TemplateError(f"{fields.names[-1]} is not a method but has arguments")
@@ -221,7 +273,7 @@ def _field(value: Any, name: str) -> Any:
     if isinstance(value, Time) and (found := value.method(name)) is not None:
         return found
     if value is None:
-        raise TemplateError(f"nil data; no entry for key {name!r}")
+        raise TemplateError(f"nil pointer evaluating interface {{}}.{name}")
     raise TemplateError(f"can't evaluate field {name} in type {type_name(value)}")
 
 

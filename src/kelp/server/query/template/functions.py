@@ -19,12 +19,13 @@ from kelp.server.query.logql.literals import parse_bytes, parse_go_duration, quo
 from kelp.server.query.logql.regexps import compile_regexp
 from kelp.server.query.metric.replace import expand
 from kelp.server.query.sql.text import to_bytes, to_text
-from kelp.server.query.template.evaluate import Function, truth
+from kelp.server.query.template.evaluate import MAX_TEXT, Function, truth
 from kelp.server.query.template.nodes import TemplateError
-from kelp.server.query.template.printing import shown, sprint, sprintf, type_name
-from kelp.server.query.template.sprig import SPRIG
+from kelp.server.query.template.printf import sprintf
+from kelp.server.query.template.printing import shown, sprint, type_name
+from kelp.server.query.template.sprig import SPRIG, substituted
 from kelp.server.query.template.times import SECOND, Time, parse_time, zone_of
-from kelp.server.query.template.typed import typed
+from kelp.server.query.template.typed import ArgumentError, typed
 
 # --- text/template's own ------------------------------------------------------
 
@@ -110,13 +111,13 @@ def _markup(text: str) -> str:
 
 
 def _called(value: Any, *_: Any) -> Any:
-    raise TemplateError(f"error calling call: non-function of type {type_name(value)}")
+    raise TemplateError(f"non-function of type {type_name(value)}")
 
 
 _OWN: dict[str, Function] = {
     "call": _called,  # known when a template is read; nothing that it is given is a function
-    "and": lambda *values: values[-1],  # both are short-circuited where they are called
-    "or": lambda *values: values[-1],
+    "and": lambda first, *others: (first, *others)[-1],  # short-circuited where it is called
+    "or": lambda first, *others: (first, *others)[-1],
     "not": lambda value: not truth(value),
     "len": _length,
     "index": _index,
@@ -138,7 +139,7 @@ _OWN: dict[str, Function] = {
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TemplateError(f"wrong type for value; expected string; got {type_name(value)}")
+        raise ArgumentError(0, "string", "string", value)
     return value
 
 
@@ -147,11 +148,15 @@ def _text(value: Any) -> str:
 
 def _replaced(pattern: str, text: str, replacement: str, *, literally: bool) -> str:
     data, new = to_bytes(text), to_bytes(replacement)
-    out, at = b"", 0
+    out: list[bytes] = []
+    at = size = 0
     for match in compile_regexp(pattern).finditer(data):
-        out += data[at : match.start()] + (new if literally else expand(new, match))
+        out += (data[at : match.start()], new if literally else expand(new, match))
         at = match.end()
-    return to_text(out + data[at:])
+        size += len(out[-1])
+        if size > MAX_TEXT:
+            raise TemplateError(f"more than {MAX_TEXT} characters")
+    return to_text(b"".join(out) + data[at:])
 
 
 def _unescaped_url(text: str) -> str:
@@ -201,7 +206,7 @@ def _seconds(text: str) -> float:
 
 
 def _replace_n(text: str, old: str, new: str, count: int) -> str:
-    return text.replace(old, new, count)
+    return substituted(text, old, new, count)
 
 
 _LOKI: dict[str, Function] = {

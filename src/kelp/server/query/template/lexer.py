@@ -50,6 +50,8 @@ class Item:
     text: str
     line: int
     spaced: bool = False  # a blank stands before it
+    at: int = 0  # its offset in the text
+    source: str = ""  # as it stands there, quotes included
 
 
 class Lexer:
@@ -79,9 +81,9 @@ class Lexer:
                 return self._items
             trim = self._action()
 
-    def _emit(self, kind: str, text: str, *, spaced: bool = False) -> None:
+    def _emit(self, kind: str, text: str, *, spaced: bool = False, source: str = "") -> None:
         line = self._text.count("\n", 0, self._at) + 1
-        self._items.append(Item(kind, text, line, spaced))
+        self._items.append(Item(kind, text, line, spaced, self._at, source))
 
     def _emit_text(self, text: str, trim: bool, action: int) -> None:
         if trim:
@@ -137,7 +139,7 @@ class Lexer:
         if kind in ("string", "raw"):
             text = self._unquoted(text)
         if kind != "space":
-            self._emit(text if kind == "mark" else kind, text, spaced=spaced)
+            self._emit(text if kind == "mark" else kind, text, spaced=spaced, source=found[0])
         self._at = found.end()
         return kind == "space"
 

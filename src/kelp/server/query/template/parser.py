@@ -148,23 +148,26 @@ class TemplateParser:
         self.defined[name] = body
 
     def _template(self) -> nodes.Call:
+        at = self._peek().at
         name = self._name("template clause")
         if self._peek().kind == "right":
             self._take()
-            return nodes.Call(name, None)
-        return nodes.Call(name, self._pipeline("template clause", "right"))
+            return nodes.Call(name, None, at=at)
+        return nodes.Call(name, self._pipeline("template clause", "right"), at=at)
 
     def _block(self) -> nodes.Call:
+        at = self._peek().at
         name = self._name("block clause")
         pipeline = self._pipeline("block clause", "right")
         body, _ = self._body("block clause")
         self._right("end")
         self.defined[name] = body
-        return nodes.Call(name, pipeline)
+        return nodes.Call(name, pipeline, at=at)
 
     # --- pipelines ----------------------------------------------------------------
 
     def _pipeline(self, context: str, close: str, *, loop: bool = False) -> nodes.Pipeline:
+        at = self._peek().at
         variables, declares = self._declaration(loop=loop)
         commands: list[nodes.Command] = []
         while True:
@@ -172,7 +175,7 @@ class TemplateParser:
                 end = self._take()
                 if not commands:
                     raise self._fail(f"missing value for {context}", end)
-                return nodes.Pipeline(tuple(commands), variables, declares)
+                return nodes.Pipeline(tuple(commands), variables, declares, at=at)
             commands.append(self._command(context))
             self._check_stage(commands)
             if self._peek().kind == "|":
@@ -219,6 +222,7 @@ class TemplateParser:
 
     def _command(self, context: str) -> nodes.Command:
         operands: list[nodes.Operand] = []
+        at = self._peek().at
         while self._peek().kind not in ("|", "right", ")", "end"):
             if operands and not self._peek().spaced and self._peek().kind != "(":
                 raise self._unexpected(self._peek(), "operand")
@@ -228,7 +232,7 @@ class TemplateParser:
             if item.kind == "right":
                 raise self._fail(f"missing value for {context}", item)
             raise self._unexpected(item, context)
-        return nodes.Command(tuple(operands))
+        return nodes.Command(tuple(operands), at=at)
 
     def _operand(self, context: str) -> nodes.Operand:
         self._depth += 1
@@ -236,29 +240,34 @@ class TemplateParser:
             raise self._fail(f"expected at most {_MAX_DEPTH} nested parentheses", self._peek())
         operand = self._term(self._take(), context)
         self._depth -= 1
+        at = self._peek().at  # Go names the place of the second part of `.a.b`, and so do we
         names: list[str] = []
         while self._peek().kind == "field" and not self._peek().spaced:
             names.append(self._take().text[1:])
-        return nodes.Fields(operand, tuple(names)) if names else operand
+        if not names:
+            return operand
+        if isinstance(operand, nodes.Fields):
+            return nodes.Fields(operand.operand, (*operand.names, *names), at=at)
+        return nodes.Fields(operand, tuple(names), at=at)
 
     def _term(self, item: Item, context: str) -> nodes.Operand:
         match item.kind:
             case "word":
                 return self._word(item)
             case ".":
-                return nodes.Dot()
+                return nodes.Dot(at=item.at)
             case "field":
-                return nodes.Fields(nodes.Dot(), (item.text[1:],))
+                return nodes.Fields(nodes.Dot(at=item.at), (item.text[1:],), at=item.at)
             case "variable":
                 if item.text not in self._variables:
                     raise self._fail(f"undefined variable {quote(item.text)}", item)
-                return nodes.Variable(item.text)
+                return nodes.Variable(item.text, at=item.at)
             case "string" | "raw":
-                return nodes.Constant(item.text)
+                return nodes.Constant(item.text, item.source, at=item.at)
             case "nil":
-                return nodes.Constant(None)
+                return nodes.Constant(None, "nil", at=item.at)
             case "number" | "char":
-                return nodes.Constant(self._number(item))
+                return nodes.Constant(self._number(item), item.source, at=item.at)
             case "(":
                 return self._pipeline("parenthesized pipeline", ")")
             case _:
@@ -266,10 +275,10 @@ class TemplateParser:
 
     def _word(self, item: Item) -> nodes.Operand:
         if item.text in ("true", "false"):
-            return nodes.Constant(item.text == "true")
+            return nodes.Constant(item.text == "true", item.text, at=item.at)
         if item.text not in self._functions:
             raise self._fail(f"function {quote(item.text)} not defined", item)
-        return nodes.Function(item.text)
+        return nodes.Function(item.text, at=item.at)
 
     def _number(self, item: Item) -> int | float:
         if item.kind == "char":

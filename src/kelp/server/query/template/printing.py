@@ -1,12 +1,13 @@
 """How Go prints values: fmt's %v and its other verbs, over the few types that templates know.
 
+Which value a verb of a format takes, and how wide, is for `printf`.
+
 Source: https://pkg.go.dev/fmt#hdr-Printing
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,9 +16,7 @@ from kelp.server.query.logql.literals import format_float, quote
 from kelp.server.query.template.times import Time
 
 NO_VALUE = "<no value>"
-_MAX_WIDTH = 10_000  # Go bounds a width by a million; a line has no use for more than this
 _SHORTEST_PRECISION = 6  # what strconv compares the exponent with for %g of the shortest digits
-_VERB = re.compile(r"%([-+# 0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(.)?", re.DOTALL)
 
 
 def type_name(value: Any) -> str:
@@ -74,47 +73,8 @@ def sprint(values: Sequence[Any]) -> str:
     return out
 
 
-def sprintf(template: str, values: Sequence[Any]) -> str:
-    """fmt.Sprintf, with Go's marks for what does not fit."""
-    left = list(values)
-    used = [False]
-
-    def one(found: re.Match[str]) -> str:
-        return _verb(found, left, used)
-
-    out = _VERB.sub(one, template)
-    if left:
-        extra = ", ".join(f"{type_name(v)}={shown(v, top=False)}" for v in left)
-        out += f"%!(EXTRA {extra})"
-    return out
-
-
-def _bound(text: str | None, left: list[Any]) -> int | None:
-    if text is None:
-        return None
-    if text == "*":
-        value = left.pop(0) if left else 0
-        return min(value, _MAX_WIDTH) if isinstance(value, int) else None
-    return min(int(text), _MAX_WIDTH)
-
-
-def _verb(found: re.Match[str], left: list[Any], used: list[bool]) -> str:
-    flags, width_text, precision_text, verb = found.groups()
-    if verb is None:
-        return "%!(NOVERB)"
-    if verb == "%":
-        return "%"
-    width = _bound(width_text, left)
-    precision = _bound(precision_text, left)
-    if precision is None and "." in found[0][:-1]:
-        precision = 0
-    if not left:
-        return f"%!{verb}(MISSING)"
-    text = _formatted(verb, left.pop(0), flags, precision)
-    return _padded(text, flags, width, numeric=verb in "dfFeEgGxXbo")
-
-
-def _padded(text: str, flags: str, width: int | None, *, numeric: bool) -> str:
+def padded(text: str, flags: str, width: int | None, *, numeric: bool) -> str:
+    """A verb's text, brought to its width."""
     if width is None or len(text) >= abs(width):
         return text
     if "-" in flags or width < 0:
@@ -131,7 +91,8 @@ def _wrong(verb: str, value: Any) -> str:
     return f"%!{verb}({type_name(value)}={shown(value, top=False)})"
 
 
-def _formatted(verb: str, value: Any, flags: str, precision: int | None) -> str:
+def formatted(verb: str, value: Any, flags: str, precision: int | None) -> str:
+    """What a verb makes of a value, or Go's mark where it does not fit."""
     if verb == "v":
         if "#" in flags and isinstance(value, str):
             return quote(value)
@@ -147,7 +108,7 @@ def _formatted(verb: str, value: Any, flags: str, precision: int | None) -> str:
     if isinstance(value, float):
         return _float(verb, value, flags, precision)
     if isinstance(value, list) and verb in "sdqfx":
-        return "[" + " ".join(_formatted(verb, v, flags, precision) for v in value) + "]"
+        return "[" + " ".join(formatted(verb, v, flags, precision) for v in value) + "]"
     return _wrong(verb, value)
 
 

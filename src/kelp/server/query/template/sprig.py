@@ -11,7 +11,7 @@ from typing import Any
 
 from kelp.server.query.logql.literals import parse_float
 from kelp.server.query.sql.text import to_bytes, to_text
-from kelp.server.query.template.evaluate import Function, truth
+from kelp.server.query.template.evaluate import MAX_TEXT, Function, truth
 from kelp.server.query.template.nodes import TemplateError
 from kelp.server.query.template.times import SECOND, Time, parse_time
 from kelp.server.query.template.typed import typed
@@ -141,9 +141,18 @@ def _substring(start: int, end: int, text: str) -> str:
     return to_text(data[start:end])
 
 
+def substituted(text: str, old: str, new: str, count: int = -1) -> str:
+    """strings.Replace; TemplateError where the text would grow beyond all measure."""
+    places = text.count(old)
+    places = places if count < 0 else min(places, count)
+    if len(text) + places * (len(new) - len(old)) > MAX_TEXT:
+        raise TemplateError(f"more than {MAX_TEXT} characters")
+    return text.replace(old, new, count)
+
+
 def _indent(spaces: int, text: str) -> str:
     pad = " " * min(max(spaces, 0), _MAX_REPEAT)
-    return pad + text.replace("\n", "\n" + pad)
+    return pad + substituted(text, "\n", "\n" + pad)
 
 
 def _repeated(count: int, text: str) -> str:
@@ -201,7 +210,7 @@ SPRIG: dict[str, Function] = {
     "hasSuffix": typed("ss")(lambda part, s: s.endswith(part)),
     "indent": typed("is")(_indent),
     "nindent": typed("is")(lambda n, s: "\n" + _indent(n, s)),
-    "replace": typed("sss")(lambda old, new, s: s.replace(old, new)),
+    "replace": typed("sss")(lambda old, new, s: substituted(s, old, new)),
     "repeat": typed("is")(_repeated),
     "trim": typed("s")(str.strip),
     "trimAll": typed("ss")(lambda cut, s: s.strip(cut)),
