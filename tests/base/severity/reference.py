@@ -46,6 +46,9 @@ def severity(body: bytes) -> Found:
         return {".": 5, "-": 9, "*": 10, "#": 13}[sign], sign
     if begins_with_key(text):
         return of_logfmt(text)
+    status = access_status(text)
+    if status is not None:
+        return ({"5": 17, "4": 13}.get(status[0], 9), status) if status else NOTHING
     return of_head(text)
 
 
@@ -70,6 +73,74 @@ def redis_sign(text: str) -> str:
         if shaped(rest[1:], shape) and rest[end : end + 1] in set(".*#-") - {""}:
             return rest[end] if rest[end + 1 : end + 2] == " " else ""
     return ""
+
+
+# --- access logs
+
+
+def access_status(text: str) -> str | None:
+    """The status of an access log's line; empty where it has none, None where it is no such."""
+    if shaped(text, "[9999-99-99T99:99:99.999Z] "):
+        return behind_quotes(text[len("[9999-99-99T99:99:99.999Z] ") :]) or ""
+    address, _, rest = text.partition(" ")
+    if not address or address[0] not in DIGITS | set("abcdefABCDEF"):
+        return None
+    marks = set(".:") if address[0] in DIGITS else {":"}
+    if set("[(") & set(address) or not marks & set(text[:5]):
+        return None
+    before, bracket, behind = rest.partition("[")
+    if not bracket or "(" in before:
+        return None
+    if any(shaped(behind, f"99/{aaa}/9999:99:99:99 ") for aaa in cases("aaa")):
+        zone, found = behind[len("99/aaa/9999:99:99:99 ") :].partition("] ")[::2]
+        if len(zone) == 5 and set(zone[1:]) <= DIGITS:
+            return behind_quotes(found)
+        return None
+    return haproxy_status(address, before, behind)
+
+
+def cases(letters: str) -> Iterator[str]:
+    """All ways to write letters small or capital."""
+    if not letters:
+        yield ""
+        return
+    for rest in cases(letters[1:]):
+        yield letters[0] + rest
+        yield letters[0].upper() + rest
+
+
+def behind_quotes(text: str) -> str | None:
+    """Three digits behind a quoted text and a blank, before a blank or the end."""
+    if not text.startswith('"'):
+        return None
+    at = 1
+    while at < len(text) and text[at] != '"':
+        at += 2 if text[at] == "\\" else 1
+    word = text[at + 1 :][:5]
+    good = word[:1] == " " and word[4:] in ("", " ") and is_status(word[1:4])
+    return word[1:4] if good else None
+
+
+def is_status(word: str) -> bool:
+    return len(word) == 3 and set(word) <= DIGITS and "1" <= word[0] <= "5"
+
+
+def haproxy_status(address: str, before: str, behind: str) -> str | None:
+    """`10.0.0.1:4711 [time] frontend backend/server 0/0/1/2/3 200 …`"""
+    words = behind.split(" ")
+    port = address.rpartition(":")[2]
+    if before or address[0] not in DIGITS or not port or not set(port) <= DIGITS or len(words) < 6:
+        return None
+    time, frontend, server, timers, status = words[:5]
+    stamp = any(shaped(time, f"99/{aaa}/9999:") for aaa in cases("aaa")) and time.endswith("]")
+    tail = time[len("99/aaa/9999:") : -1]
+    good = stamp and tail and set(tail) <= DIGITS | set(":.") and frontend and timers
+    of_timers = timers.split("/")
+    good = (
+        good and len(of_timers) == 5 and all(t and set(t) <= DIGITS | set("+-") for t in of_timers)
+    )
+    backend, slash, name = server.partition("/")
+    return status if good and backend and slash and name and is_status(status) else None
 
 
 # --- JSON

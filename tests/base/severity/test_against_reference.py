@@ -71,7 +71,29 @@ gaps = st.sampled_from([" ", " ", " ", "", "\t", "  ", "\x1b[32m", ": "])
 text_lines = st.lists(st.tuples(tokens, gaps), max_size=7).map(
     lambda parts: "".join(t + g for t, g in parts)
 )
+access_lines = st.builds(
+    lambda *parts: "".join(parts),
+    st.sampled_from(["10.0.0.1 - - ", "10.0.0.1 - bob ", "fd00::1 - - ", "a.b ", "2001:db8::1 x "]),
+    st.sampled_from([
+        "[20/Nov/2026:00:00:00 +0000]", "[20/Nov/2026:00:00:00]", "[20/nov/2026:00:00:00 -9999]",
+        "[2026-11-20T10:11:12.345Z]",
+    ]),
+    st.sampled_from([" ", "", "  "]),
+    st.text('ab "\\/', max_size=12).map(lambda t: f'"{t}"')
+    | st.integers(20, 900).map(lambda n: '"' + "x" * n + '"'),
+    st.sampled_from([" 200", " 404 5", " 503", " 600 ", " 20", " 2000", "", " -", '" 200 "']),
+)  # fmt: skip
+proxy_lines = st.builds(
+    lambda *parts: " ".join(parts),
+    st.sampled_from(["10.0.0.1:80", "10.0.0.1", "unix:1", "[::1]:9"]),
+    st.sampled_from(["[20/Nov/2026:10:11:12.655]", "[20/Nov/2026:10:11:12.655"]),
+    st.sampled_from(["in a/b", "in a", "in~ a/<NOSRV>"]),
+    st.sampled_from(["0/0/0/0/0", "-1/+1/0/0/0", "0/0/0"]),
+    st.sampled_from(["200 0 -", "404", "0 -", "212 --"]),
+) | access_lines.map(lambda line: line[line.find("[") :])
 bodies = st.one_of(
+    access_lines.map(lambda t: t.encode("latin-1")),
+    proxy_lines.map(lambda t: t.encode("latin-1")),
     json_lines.map(lambda t: t.encode("latin-1")),
     text_lines.map(lambda t: t.encode("latin-1")),
     st.binary(max_size=40),

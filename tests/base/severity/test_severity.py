@@ -8,6 +8,8 @@ import pytest
 from kelp.base.severity import detect_severity
 from tests.base.severity.reference import severity
 
+CLF = b"10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "
+
 WITH = [
     # JSON
     (b'{"level":"info","msg":"x"}', 9, "info"),
@@ -68,6 +70,17 @@ WITH = [
     (b"2026-11-20 12:00:00.123 | SUCCESS_NOT | x".replace(b"SUCCESS_NOT", b"ERROR"), 17, "ERROR"),
     (b"FINE: java.util.logging", 5, "FINE"),
     (b"ERROR", 17, "ERROR"),
+    (CLF + b'"GET /x?level=error HTTP/1.1" 200 6340', 9, "200"),
+    (CLF + b'"GET / HTTP/1.1" 101', 9, "101"),
+    (CLF + b'"" 400 0 "-" "-"', 13, "400"),
+    (CLF + b'"GET /' + b"x" * 900 + b' HTTP/1.1" 404 0', 13, "404"),
+    (CLF + b'"GET /\\" 200 HTTP/1.1" 503 0', 17, "503"),
+    (b'10.1.1.1 - frank [10/Oct/2026:13:55:36 -0700] "GET /error HTTP/1.0" 500 2', 17, "500"),
+    (b'fd00::7 - - [10/Oct/2026:13:55:36 -0700] "GET /error HTTP/1.0" 302 2', 9, "302"),
+    (b'2001:db8:: - u [10/Oct/2026:13:55:36 -0700] "GET /error HTTP/1.0" 404 2', 13, "404"),
+    (b'[2026-11-20T10:11:12.345Z] "GET /reviews/7 HTTP/1.1" 503 UF -', 17, "503"),
+    (b'[2026-11-20T10:11:12.345Z] "GET /\\" HTTP/1.1" 404 - -', 13, "404"),
+    (b"10.0.3.7:33317 [20/Nov/2026:10:11:12.655] in shop/web-1 10/0/30/69/109 502 2", 17, "502"),
 ]
 
 WITHOUT = [
@@ -95,8 +108,14 @@ WITHOUT = [
     b"config: loaded",
     b"info about something",
     b"ERRORS everywhere",
-    b'10.220.83.28 - - [20/Nov/2026:00:00:00 +0000] "GET /x?level=error HTTP/1.1" 200 6340',
-    b'10.1.1.1 - frank [10/Oct/2026:13:55:36 -0700] "GET /error HTTP/1.0" 500 2326',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /x HTTP/1.1" - 0',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /x HTTP/1.1" 600 0',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /x HTTP/1.1" 2000 0',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /x HTTP/1.1" 20',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /x HTTP/1.1',
+    b'10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "GET /\\" 200 ',
+    b'[2026-11-20T10:11:12.345Z] "- - -" 0 - - - "-" 1043 7251',
+    b"10.0.3.7:33320 [20/Nov/2026:10:11:12.655] pg db/pg-0 0/1/5007 212 -- 0/0/0/0/3 0/0",
     b'msg="level=error"',
     b'msg="it said level=error today" n=1',
     b"url=/x?level=error",

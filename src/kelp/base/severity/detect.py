@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 from kelp.base import swar
 from kelp.base.gather import Places, words
 from kelp.base.severity import grammar, meaning
+from kelp.base.severity.access import settle_access, settle_envoy
 from kelp.base.severity.bodies import Bodies, flags
 from kelp.base.severity.extract import settle_by_pattern
 from kelp.base.severity.json_level import settle_json
 from kelp.base.severity.leading import settle_leading
 from kelp.base.severity.logfmt import settle_logfmt
-from kelp.base.severity.shapes import KLOG, is_access_log
+from kelp.base.severity.shapes import KLOG
 from kelp.base.severity.words import Answer, Distinct
 
 
@@ -48,8 +49,10 @@ class _Batch:
         self._priority(self._rows(_ANGLE))
         self._redis(self._rows(_DIGIT))
         self._access(self._rows(_DIGIT))
+        self._envoy(self._rows(_MARK))
         self._json()
         self._logfmt()
+        self._access_of_letters()
         text = self._rows(_LETTER, _BLANK, _DIGIT, _ANGLE, _MARK)
         if len(text):
             settle_leading(self.answer, self.bodies.some(text))
@@ -81,13 +84,22 @@ class _Batch:
             self._by_pattern(rows[colon], grammar.REDIS, "sign", meaning.redis)
 
     def _access(self, rows: Places) -> None:
-        """Access logs begin with an address: a point among the first four bytes."""
-        point = swar.equal(self.head[rows, :1], ord("."))[:, 0] & np.uint64(0xFFFFFFFF)
-        rows = rows[point != 0]
+        """Access logs begin with an address."""
         if len(rows):
-            bodies = self.bodies
-            mine = is_access_log(bodies.values, bodies.start[rows], bodies.stop[rows])
-            self.kind[rows[mine]] = _DONE
+            self.kind[rows[settle_access(self.answer, self.bodies, rows)]] = _DONE
+
+    def _access_of_letters(self) -> None:
+        """An address of IPv6 may begin with a letter; what logfmt took is none."""
+        rows = self._rows(_LETTER)
+        colon = swar.equal(self.head[rows, :1], ord(":"))[:, 0] & np.uint64(0xFFFFFFFFFF)
+        self._access(rows[colon != 0])
+
+    def _envoy(self, rows: Places) -> None:
+        """`[2026-11-20T10:11:12.345Z] "GET …`."""
+        is_digit = swar.digits(self.head[rows, :1])[:, 0] & np.uint64(0x8000) != 0
+        bracket = rows[is_digit & (self.head[rows, 0].astype(np.uint8) == ord("["))]
+        if len(bracket):
+            self.kind[bracket[settle_envoy(self.answer, self.bodies, bracket)]] = _DONE
 
     def _by_pattern(self, rows: Places, pattern: str, group: str, lookup: meaning.Lookup) -> None:
         if not len(rows):

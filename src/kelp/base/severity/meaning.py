@@ -18,6 +18,7 @@ _BEHIND_VALUE = {b"", b" ", b"\t", b'"', b'" ', b'"\t'}
 
 _KLOG = {b"I": INFO, b"W": WARN, b"E": ERROR, b"F": FATAL}
 _REDIS = {b".": DEBUG, b"-": INFO, b"*": INFO + 1, b"#": WARN}
+_STATUS = {b"1": INFO, b"2": INFO, b"3": INFO, b"4": WARN, b"5": ERROR}
 # RFC 5424, section 6.2.1: 0 emergency … 7 debug
 _SYSLOG = (FATAL, ERROR + 2, ERROR + 1, ERROR, WARN, INFO + 1, INFO, DEBUG)
 # Upper bounds (not included). pino and bunyan: 10 trace … 60 fatal; Monolog: 100 debug … 600.
@@ -96,3 +97,8 @@ def redis(text: bytes) -> int:
 def priority(text: bytes) -> int:
     """Syslog's priority, facility * 8 + severity."""
     return _SYSLOG[int(text) % 8]
+
+
+def status(text: bytes) -> int:
+    """The status of an HTTP answer: 5xx the server's error, 4xx the client's."""
+    return _STATUS.get(text[:1], 0) if len(text) == 3 and text.isdigit() else 0

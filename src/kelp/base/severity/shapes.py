@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from kelp.base import swar
-from kelp.base.gather import Bytes, Places, Words, words
+from kelp.base.gather import Words
 from kelp.base.severity.bodies import Flags
 
 
@@ -47,23 +47,3 @@ class Shape:
 
 # `I1120 00:00:00.470122 …`; the first byte says which severity.
 KLOG = Shape(b"?9999 99:99:99.9")
-
-_ACCESS_HEAD = 5  # words: an address, a name or two dashes, and the bracket
-_ACCESS_TIME = Shape(b'[99/aaa/9999:99:99:99 ?9999] "')
-
-
-def is_access_log(values: Bytes, start: Places, stop: Places) -> Flags:
-    """Lines like `10.1.2.3 - - [20/Nov/2026:00:00:00 +0000] "GET …`, which have no severity.
-
-    By `grammar.LEADING` a line that has one has a letter before its first quote, outside of the
-    brackets of the time; here there is none. A parenthesis could hide the quote, so none may
-    stand there either: the first of all these signs (letters and brackets come behind the colon
-    in ASCII) is the bracket that the time begins with.
-    """
-    head = words(values, start, _ACCESS_HEAD)
-    signs = swar.beyond(head, ord(":")) | swar.equal(head, ord("("))
-    at = start + swar.first(signs)
-    found: Flags = at + _ACCESS_TIME.length <= stop
-    some = np.flatnonzero(found)
-    found[some] = _ACCESS_TIME.match(words(values, at[some], _ACCESS_TIME.words))
-    return found
