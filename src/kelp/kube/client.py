@@ -106,6 +106,7 @@ class KubeClient:
         self.access = access
         self._target = target_of(access)
         self._idle: list[http.client.HTTPConnection] = []
+        self._under_way: set[Answer] = set()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -128,6 +129,8 @@ class KubeClient:
             url += "?" + urlencode(params, doseq=True)
         connection, response = self._ask(url, headers or {}, timeout_s)
         answer = Answer(response, connection.sock)
+        with self._lock:
+            self._under_way.add(answer)
         try:
             if response.status != 200:
                 body = b""
@@ -141,6 +144,8 @@ class KubeClient:
                 raise error
             yield answer
         finally:
+            with self._lock:
+                self._under_way.discard(answer)
             self._give_back(connection, usable=answer.whole and not response.will_close)
 
     def read(self, path: str, params: Params | None = None, *, right: str, limit: int) -> bytes:
@@ -149,7 +154,14 @@ class KubeClient:
             return answer.read(limit)
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Cut what is under way, and close the connections that nobody uses."""
+        self._forget()
+        with self._lock:
+            under_way = list(self._under_way)
+        for answer in under_way:
+            answer.cut()
+
+    def _forget(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -161,7 +173,7 @@ class KubeClient:
         connection, response = self._send(url, headers, timeout_s)
         if response.status == 401 and self.access.credentials.renew():
             connection.close()
-            self.close()  # what is open may have been opened with the old certificate
+            self._forget()  # what is open may have been opened with the old certificate
             connection, response = self._send(url, headers, timeout_s)
         return connection, response
 

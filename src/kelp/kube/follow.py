@@ -68,8 +68,11 @@ class Follower:
         shift_s = _WIDEST_S if self._wide else self.place.shift_s
         return max(from_us // _US - shift_s, 0) * _US
 
-    def take(self, entries: Sequence[TextEntry], asked_us: int) -> Taken:
-        """What is new in the answer to `since_us`; the place is then behind it."""
+    def take(self, entries: Sequence[TextEntry], asked_us: int, *, whole: bool = True) -> Taken:
+        """What is new in the answer to `since_us`; the place is then behind it.
+
+        An answer that is not `whole` proves nothing by ending before the last entry.
+        """
         wide, self._wide = self._wide, False
         if not self.begun:
             new = [e for e in entries if e.time_us >= self._start_us]
@@ -82,6 +85,9 @@ class Follower:
             return self._advanced(entries[at:])
         if not wide:
             self._wide = True
+            return Taken([])
+        if not whole and not (entries and entries[-1].time_us > self.place.time_us):
+            self._learn(entries, asked_us, wide=True)
             return Taken([])
         new = [e for e in entries if e.time_us > self.place.time_us]
         return self._advanced(new, lost=bool(new))

@@ -21,7 +21,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from kelp.base.backoff import Backoff
-from kelp.kube.client import Answer, KubeClient
+from kelp.kube.client import KubeClient
 from kelp.kube.errors import AccessError, ApiError, AwayError
 
 WATCH_S = 300
@@ -118,7 +118,6 @@ class Reflector:
         self._resource = path.rsplit("/", 1)[-1]
         self._backoff = backoff or Backoff(_WAIT_FIRST_S, _WAIT_MAX_S)
         self._stop = threading.Event()
-        self._watching: Answer | None = None
         self._version = ""  # empty: to be listed
         self._state: str | None = None
         self._thread = threading.Thread(
@@ -132,12 +131,9 @@ class Reflector:
     def stop(self, timeout_s: float) -> None:
         """End; what is under way is cut."""
         self._stop.set()
-        watching = self._watching
-        if watching is not None:
-            watching.cut()
+        self._client.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
-        self._client.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -180,14 +176,10 @@ class Reflector:
         with self._client.get(
             self._path, params, right=right, headers=headers, timeout_s=_SILENCE_S
         ) as answer:
-            self._watching = answer
-            try:
-                if self._stop.is_set():
-                    return
-                for line in answer.lines(_EVENT_BYTES):
-                    self._take(_decoded(line, _Event))
-            finally:
-                self._watching = None
+            if self._stop.is_set():
+                return
+            for line in answer.lines(_EVENT_BYTES):
+                self._take(_decoded(line, _Event))
 
     def _take(self, event: _Event) -> None:
         if event.type == "ERROR":
