@@ -24,16 +24,6 @@ def group_labels(labels: Labels, grouping: Grouping | None) -> Labels:
     return {k: labels[k] for k in grouping.labels if k in labels}
 
 
-def added(one: Frame, two: Frame) -> Frame:
-    """Series of both, those with equal labels added up."""
-    both = Frame(
-        [*one.labels, *two.labels],
-        np.concatenate([one.values, two.values]),
-        np.concatenate([one.present, two.present]),
-    )
-    return aggregate(both, "sum", Grouping((), without=True), None)
-
-
 def _groups(frame: Frame, grouping: Grouping | None) -> dict[Key, list[int]]:
     found: dict[Key, list[int]] = {}
     for row, labels in enumerate(frame.labels):

@@ -85,3 +85,12 @@ class Windows:
         else:
             first = np.asarray(table.column("first").to_numpy(), dtype=np.int64)
         return first, np.minimum(last, self.steps.count - 1)
+
+    def of_times(self, times: Ints) -> tuple[Ints, Ints]:
+        """The first and last window of records at these times; first > last between windows."""
+        age = times - self.origin_ns
+        first = np.where(
+            age <= self.range_ns, 0, (age - self.range_ns - 1) // self.steps.step_ns + 1
+        )
+        last = np.minimum((age - 1) // self.steps.step_ns, self.steps.count - 1)
+        return first.astype(np.int64), last.astype(np.int64)

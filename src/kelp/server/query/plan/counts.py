@@ -13,75 +13,34 @@ import pyarrow as pa
 
 from kelp.server.query.derived import DETECTED_LEVEL, detected_level_sql
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.metric.frame import Floats, Frame, Key, Labels, key_of
+from kelp.server.query.metric.cells import Cells, frame_of
+from kelp.server.query.metric.frame import Frame, Key, Labels, key_of
 from kelp.server.query.metric.vectors import group_labels
 from kelp.server.query.metric.windows import Ints, Windows
 from kelp.server.query.pipeline.row import Row, layered
-from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.context import RangeQuestion
 from kelp.server.query.plan.grouping import Kept
-from kelp.server.query.plan.pushdown import Pushdown, pushdown_sql
 from kelp.server.query.records import SPAN_ID, TRACE_ID, attribute_names
-from kelp.server.query.sql.text import all_of, to_text
+from kelp.server.query.sql.text import all_of
 from kelp.server.query.streams import Selected
 
 _BYTES = ("bytes_over_time", "bytes_rate")
-_RATES = ("rate", "bytes_rate")
 
 
-def count_frame(
-    node: ast.RangeAggregation,
-    windows: Windows,
-    context: Context,
-    kept: Kept,
-    selected: Selected,
-    lines: str,
-) -> Frame:
+def count_frame(asked: RangeQuestion, lines: str) -> Frame:
     """count_over_time, rate, bytes_over_time, bytes_rate or absent_over_time of whole lines."""
-    keys = _keys(kept, selected, context.settings.derive_detected_level)
-    table = context.run.ask(count_sql(node, windows, selected, keys, lines, kept))
+    node, windows, kept, selected = asked.node, asked.windows, asked.kept, asked.selected
+    keys = _keys(kept, selected, asked.context.settings.derive_detected_level)
+    table = asked.context.run.ask(count_sql(node, windows, selected, keys, lines, kept))
     if not table.num_rows or not table.column("lines")[0].as_py():
         return Frame.empty(windows.steps.count)
     series, rows = _series(table, keys, kept, selected)
-    counts = _spread(rows, table, "lines", len(series), windows)
-    out = _spread(rows, table, "bytes", len(series), windows) if node.op in _BYTES else counts
-    if node.op in _RATES:
-        out = out / (windows.range_ns / 1e9)
-    return Frame([dict(k) for k in series], out, counts > 0).without_empty()
-
-
-def pushed_frame(
-    node: ast.RangeAggregation,
-    windows: Windows,
-    context: Context,
-    push: Pushdown,
-    selected: Selected,
-    lines: str,
-) -> tuple[Frame, bool]:
-    """The aggregation over the lines that SQL reads, and whether there are others."""
-    table = context.run.ask(pushdown_sql(push, windows, selected, lines))
-    if not table.num_rows:
-        return Frame.empty(windows.steps.count), False
-    bad = np.asarray(table.column("bad").to_numpy(), dtype=bool)
-    table = table.filter(pa.array(~bad))
-    series, rows = _labelled(table, list(push.keys))
-    counts = _spread(rows, table, "lines", len(series), windows)
-    out = _spread(rows, table, "total", len(series), windows) if push.value else counts
-    if node.op in _RATES:
-        out = out / (windows.range_ns / 1e9)
-    frame = Frame([dict(k) for k in series], out, counts > 0).without_empty()
-    return frame, bool(bad.any())
-
-
-def _labelled(table: pa.Table, names: list[str]) -> tuple[list[Key], Ints]:
-    """Series of the rows of a pushed-down question: labels as k0, k1 …, NULL for absent."""
-    columns = [table.column(f"k{i}").to_pylist() for i in range(len(names))]
-    found: dict[Key, int] = {}
-    rows = np.zeros(table.num_rows, dtype=np.int64)
-    for i in range(table.num_rows):
-        values = ((name, column[i]) for name, column in zip(names, columns, strict=True))
-        labels = {name: to_text(value) for name, value in values if value is not None}
-        rows[i] = found.setdefault(key_of(labels), len(found))
-    return list(found), rows
+    counts = np.asarray(table.column("lines").to_numpy(), dtype=np.float64)
+    states = {"lines": counts, "total": counts}
+    if node.op in _BYTES:
+        states["total"] = np.asarray(table.column("bytes").to_numpy(), dtype=np.float64)
+    first, last = windows.of_rows(table)
+    return frame_of(Cells(series, rows, first, last, states), windows, node.op, None)
 
 
 def _keys(kept: Kept, selected: Selected, derive_level: bool) -> dict[str, str]:
@@ -161,21 +120,3 @@ def _labels(base: Labels, values: dict[str, Any], kept: Kept) -> Labels:
         metadata, _, _ = layered(base, attributes)
         labels = Row(base, metadata, b"", 0).labels()
     return labels if kept.grouping is None else group_labels(labels, kept.grouping)
-
-
-def _spread(rows: Ints, table: pa.Table, name: str, series: int, windows: Windows) -> Floats:
-    """Each row's value at all steps from its first window to its last one, added up by series."""
-    values = np.asarray(table.column(name).to_numpy(), dtype=np.float64)
-    first, last = windows.of_rows(table)
-    out = np.zeros((series, windows.steps.count))
-    if windows.disjoint:
-        np.add.at(out, (rows, last), values)
-        return out
-    if table.schema.field(name).type == pa.float64():  # sums of differences would round
-        for row, start, end, value in zip(rows, first, last + 1, values, strict=True):
-            out[row, start:end] += value
-        return out
-    changes = np.zeros((series, windows.steps.count + 1))
-    np.add.at(changes, (rows, first), values)
-    np.subtract.at(changes, (rows, last + 1), values)
-    return np.cumsum(changes, axis=1)[:, :-1]

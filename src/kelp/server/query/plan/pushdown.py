@@ -1,148 +1,291 @@
-"""Range aggregations behind a parser, in SQL, for lines that SQL can be trusted with.
+"""Range aggregations in SQL, behind whatever SQL can say of a pipeline.
 
-Where a query keeps labels by name, only those and the ones that its filters read have to be known
-of a line. SQL counts the lines that it reads exactly as Loki would; the few others are fetched and
-go through the pipeline row by row; and both counts are added. That needs aggregations that add up
-(counts, and sums of unwrapped values that are finite), one parser, and filters that SQL can say.
+What a line is behind its stages is an expression (see plan.reading), with a condition under which
+it is exactly what the pipeline would make of that line. Lines within the condition are gathered
+into cells by SQL; the few others are fetched, go through the pipeline row by row, and become cells
+of their own; a window's value follows from both kinds (see metric.cells).
+
+Where a query keeps labels by name, only those and the ones that its stages read have to be known of
+a line. Where it keeps all labels, SQL must know all that a line can have: those of its stream and
+its metadata, and a parser's where the query names them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kelp.server.query.derived import DETECTED_LEVEL, detected_level_sql
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.metric.windows import Windows
-from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, EXTRACTED
+from kelp.server.query.pipeline.compile import filter_labels, required_labels
+from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, EXTRACTED, PRESERVE_ERROR
 from kelp.server.query.plan.grouping import Kept
-from kelp.server.query.records import VIRTUAL
-from kelp.server.query.sql.fields import ABSENT, ABSENT_VALUE, Field, Fields, fields_of
-from kelp.server.query.sql.filters import NUMBER, filter_condition
-from kelp.server.query.sql.text import all_of, any_of, array, string
+from kelp.server.query.plan.reading import PARSERS, Reading, Unsaid, output_names
+from kelp.server.query.records import SPAN_ID, TIME_SQL, TRACE_ID
+from kelp.server.query.sql.fields import ABSENT, ABSENT_VALUE, Field
+from kelp.server.query.sql.text import all_of, any_of, array, either, every, string
+from kelp.server.query.sql.values import CONVERSIONS
 from kelp.server.query.streams import Selected
 
-_COUNTS = frozenset({"count_over_time", "rate", "absent_over_time"})
-_SUMS = frozenset({"sum_over_time", "rate"})
+_BYTES = ("bytes_over_time", "bytes_rate")
+_IDS = (TRACE_ID, SPAN_ID)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
+_OTHER = "[^a-zA-Z0-9]"  # what stands for an underscore in a key
+_ERROR_KEYS = f"{_OTHER}{{2}}error(?:{_OTHER}details)?{_OTHER}{{2}}"
+_MAX_KEYS = 60  # flags are bits of one number
 
 
 @dataclass(frozen=True, slots=True)
 class Pushdown:
-    """`good` and `bad` are SQL over `records`: lines that count, and lines for the pipeline."""
+    """How to ask. `bad` is SQL over `records` for the lines that are left to the pipeline.
 
-    good: str
+    `keys` are the labels that tell series apart; with `whole` those of the stream and the metadata
+    do, too, as far as `hidden` leaves them.
+    """
+
+    define: str
+    passes: str
     bad: str
-    keys: dict[str, str]  # label name → expression
-    value: str = ""  # of an unwrapped sample; empty where lines are counted
+    keys: dict[str, Field]
+    states: dict[str, str]  # columns of metric.cells.STATES, and `lines`
+    whole: bool
+    hidden: tuple[ast.Drop | ast.Keep, ...]
+    derive_level: bool
 
 
 def push_down(
-    node: ast.RangeAggregation, kept: Kept, rest: Sequence[ast.Stage], selected: Selected
+    node: ast.RangeAggregation,
+    kept: Kept,
+    rest: Sequence[ast.Stage],
+    selected: Selected,
+    *,
+    derive_level: bool,
 ) -> Pushdown | None:
     """How to ask, or None where it cannot be asked so."""
-    if not _adds_up(node) or not rest or kept.hints.required is None:
+    names = _needed(node, kept, rest)
+    if names is None:
         return None
-    parser, *filters = rest
-    unwrapped = node.range.unwrap
-    behind = [f.filter for f in filters if isinstance(f, ast.LabelFilter)]
-    if len(behind) != len(filters):
+    parses = any(isinstance(stage, PARSERS) for stage in rest)
+    try:
+        reading = _start(names, kept, selected, parses=parses, derive_level=derive_level)
+        if kept.names is None and not _clear(rest, selected, derive_level):
+            return None
+        reading.walk(rest)
+        return _assembled(node, kept, reading, rest, derive_level)
+    except Unsaid:
         return None
-    if unwrapped:
-        behind.extend(unwrapped.filters)
-    required = kept.hints.required - {ERROR}
-    if any(n.endswith(EXTRACTED) or n in (ERROR_DETAILS, *VIRTUAL) for n in required):
+
+
+def _needed(
+    node: ast.RangeAggregation, kept: Kept, rest: Sequence[ast.Stage]
+) -> frozenset[str] | None:
+    """The labels that must be known of a line; None where they are not known by name."""
+    unwrap = node.range.unwrap
+    names = set(required_labels(rest))
+    if unwrap:
+        names |= {unwrap.label, *(n for f in unwrap.filters for n in filter_labels(f))}
+    if kept.names is None:
+        added = output_names(rest)
+        if added is None:
+            return None
+        names |= added
+    else:
+        names |= {*kept.names, *(kept.hints.required or ())}
+    names.discard(ERROR)
+    odd = (ERROR_DETAILS, PRESERVE_ERROR)
+    if any(n in odd or n.endswith(EXTRACTED) or not _PLAIN_NAME.fullmatch(n) for n in names):
         return None
-    owned = {n: _stream_value(n, selected) for n in sorted(required) if _some_have(n, selected)}
-    cut = [n for n in required if not _all_have(n, selected)]
-    fields = fields_of(parser, cut, idle=not kept.hints.required)
-    return _assembled(_overlaid(fields, owned), behind, kept, unwrapped) if fields else None
+    if kept.names is None and not names.isdisjoint(_IDS):
+        return None  # then they are labels, too, which otherwise they are not
+    return frozenset(names)
 
 
-def _adds_up(node: ast.RangeAggregation) -> bool:
-    if node.range.unwrap is None:
-        return node.op in _COUNTS
-    return node.op in _SUMS and node.range.unwrap.conversion == ""
+def _start(
+    names: frozenset[str], kept: Kept, selected: Selected, *, parses: bool, derive_level: bool
+) -> Reading:
+    fields: dict[str, Field] = {}
+    owned: dict[str, str] = {}
+    reading = Reading(fields, owned, kept.hints.required)
+    for name in sorted(names):
+        fields[name], owner = _own(name, selected, reading, parses=parses, derive=derive_level)
+        if owner != "0":
+            owned[name] = owner
+    ruled = (n for n in names if owned.get(n) != "1" or n == DETECTED_LEVEL)
+    reading.sound.append(_no_metadata(sorted(ruled), exact=parses))
+    return reading
 
 
-def _some_have(name: str, selected: Selected) -> bool:
-    return any(name in labels for labels in selected.labels.values())
-
-
-def _all_have(name: str, selected: Selected) -> bool:
-    return all(name in labels for labels in selected.labels.values())
-
-
-def _stream_value(name: str, selected: Selected) -> str:
-    """The value of a stream label; empty where the stream has none."""
+def _own(
+    name: str, selected: Selected, reading: Reading, *, parses: bool, derive: bool
+) -> tuple[Field, str]:
+    """What a label is before any stage, and where the stream or the metadata has it."""
     having = {i: labels[name] for i, labels in sorted(selected.labels.items()) if name in labels}
-    values = array(map(string, having.values()))
-    return f"transform(stream_id, {array(map(str, having))}, {values}, '')"
+    if having:
+        values = array(map(string, having.values()))
+        value = reading.name(f"transform(stream_id, {array(map(str, having))}, {values}, '')")
+        if len(having) == len(selected.labels):
+            return Field(value, "1"), "1"
+        below, owner = _of_record(name, parses=parses, derive=derive)
+        if below is ABSENT:
+            return Field(value, f"{value} != ''", value), f"{value} != ''"
+        either = reading.name(f"if({value} != '', {value}, {below.text})")
+        there = any_of([f"{value} != ''", owner])
+        return Field(either, there, either), there
+    return _of_record(name, parses=parses, derive=derive)
 
 
-def _overlaid(fields: Fields, owned: dict[str, str]) -> Fields:
-    """Fields under the labels of streams: what a stream has, a parser cannot set."""
-    of = dict(fields.of)
-    for name, value in owned.items():
-        if name in of:
-            below = of[name]
-            of[name] = Field(
-                f"if({value} != '', {value}, {below.value})", f"{value} != '' OR {below.present}"
-            )
-        else:
-            of[name] = Field(value, "1")
-    return Fields(of, fields.sound, fields.error)
+def _of_record(name: str, *, parses: bool, derive: bool) -> tuple[Field, str]:
+    """A label of the metadata. With a parser, records that have the name there are not sound."""
+    below = ABSENT
+    if name == DETECTED_LEVEL and derive:
+        below = Field(detected_level_sql(), "1")
+    elif name in _IDS:
+        below = Field(name, f"notEmpty({name})", name)
+    if parses:
+        return below, below.present
+    there = f"mapContains(attributes, {string(name)})"
+    value = f"attributes[{string(name)}]"
+    if below is ABSENT:
+        return Field(value, there, value), there
+    present = any_of([there, below.present]) if below.present != "1" else "1"
+    return Field(f"if({there}, {value}, {below.value})", present), present
+
+
+def _no_metadata(names: Sequence[str], *, exact: bool) -> str:
+    """No attribute of the record takes one of the names, or says that there is an error.
+
+    The patterns find all that becomes such a name, and some more (see records.attribute_names).
+    Without `exact`, an attribute of the very name may be there: it is looked up.
+    """
+    patterns = [_ERROR_KEYS, *(n.strip("_").replace("_", f"{_OTHER}+") for n in names)]
+    pattern = f"^{_OTHER}*(?:{'|'.join(patterns)}){_OTHER}*$"
+    found = f"match(toString(k), {string(pattern)})"
+    if not exact and names:
+        found += f" AND NOT has({array(map(string, names))}, toString(k))"
+    return f"empty(attributes) OR NOT arrayExists(k -> {found}, mapKeys(attributes))"
+
+
+def _clear(rest: Sequence[ast.Stage], selected: Selected, derive_level: bool) -> bool:
+    """Whether no parser finds a name that is taken: it would become another label then."""
+    parsers = [i for i, stage in enumerate(rest) if isinstance(stage, PARSERS)]
+    if not parsers or any(isinstance(stage, ast.Keep) for stage in rest[parsers[-1] :]):
+        return True  # no such label is kept
+    found = output_names([rest[i] for i in parsers])
+    if found is None:
+        return False
+    taken = any(not found.isdisjoint(labels) for labels in selected.labels.values())
+    return not taken and not (derive_level and DETECTED_LEVEL in found)
 
 
 def _assembled(
-    fields: Fields, filters: Sequence[ast.Filter], kept: Kept, unwrap: ast.Unwrap | None
-) -> Pushdown | None:
-    passing, sound = [], [fields.sound, _no_metadata(list(fields.of))]
-    for node in filters:
-        condition = filter_condition(node, fields.of, fields.error)
-        if condition is None:
-            return None
-        passing.append(condition.sql)
-        sound.append(condition.sound)
-    if unwrap:
-        field = fields.of[unwrap.label]
-        passing.append(f"{field.text} != ''")
-        sound.append(f"{field.text} = '' OR match({field.value}, {string(NUMBER)})")
-    trusted, passes = all_of(sound), all_of(passing)
+    node: ast.RangeAggregation,
+    kept: Kept,
+    reading: Reading,
+    rest: Sequence[ast.Stage],
+    derive_level: bool,
+) -> Pushdown:
+    value = _value(node, reading)
+    name = reading.name
+    passes, trusted = name(every(reading.passing)), name(every(reading.sound))
     bad = [f"NOT ({trusted})"]
-    if fields.error != ABSENT_VALUE:
-        bad.append(all_of([passes, f"({fields.error}) != ''"]))
-    keys = {name: fields.of.get(name, ABSENT) for name in kept.names or ()}
-    value = f"toFloat64OrZero({fields.of[unwrap.label].value})" if unwrap else ""
-    return Pushdown(all_of([passes, trusted]), any_of(bad), _key_columns(keys), value)
+    if reading.error != ABSENT_VALUE:
+        bad.append(every([passes, f"{reading.error} != ''"]))
+    whole = kept.names is None
+    labels = kept.names
+    if labels is None:
+        labels = tuple(sorted(output_names(rest) or ()))
+    keys = {n: reading.fields.get(n, ABSENT) for n in labels if _stays(n, kept)}
+    if len(keys) > _MAX_KEYS:
+        raise Unsaid
+    states = _states(node, value)
+    bad_sql = name(either(bad))
+    return Pushdown(
+        reading.definitions.clause(), passes, bad_sql, keys, states, whole,
+        tuple(reading.hidden), derive_level,
+    )  # fmt: skip
 
 
-def _key_columns(keys: dict[str, Field]) -> dict[str, str]:
-    """A label that is absent must be told from one that is empty: it is NULL."""
-    return {
-        name: f"if({field.present}, toNullable({field.value}), NULL)"
-        for name, field in keys.items()
-    }
+def _stays(name: str, kept: Kept) -> bool:
+    grouping = kept.grouping
+    return grouping is None or not grouping.without or name not in grouping.labels
 
 
-def _no_metadata(names: list[str]) -> str:
-    """No attribute of the record takes one of the names (see pipeline.row)."""
-    if not names:
-        return "1"
-    cleaned = "replaceRegexpAll(toString(k), '[^a-zA-Z0-9_]', '_')"
-    listed = array(map(string, names))
-    clash = f"arrayExists(k -> has({listed}, {cleaned}), mapKeys(attributes))"
-    return f"empty(attributes) OR NOT {clash}"
+def _value(node: ast.RangeAggregation, reading: Reading) -> str:
+    """The value of a line; empty where lines are counted."""
+    unwrap = node.range.unwrap
+    if unwrap is None:
+        return f"length({reading.line})" if node.op in _BYTES else ""
+    field = reading.fields[unwrap.label]
+    found = CONVERSIONS[unwrap.conversion](field.text)
+    for filtered in unwrap.filters:
+        reading.filter(filtered)
+    reading.passing.append(f"{field.text} != ''")
+    reading.sound.append(either([f"{field.text} = ''", found.plain]))
+    return reading.name(found.value)
+
+
+def _states(node: ast.RangeAggregation, value: str) -> dict[str, str]:
+    place = f"({TIME_SQL}, position, stream_id, {value})"
+    states = {"lines": "count()"}
+    match node.op:
+        case "rate" | "sum_over_time" | "avg_over_time" | "bytes_rate" | "bytes_over_time":
+            states["total"] = f"sum({value})" if value else "count()"
+        case "min_over_time":
+            states["least"] = f"min({value})"
+        case "max_over_time":
+            states["most"] = f"max({value})"
+        case "stddev_over_time" | "stdvar_over_time":
+            # Equal values have no variance, whatever the division of their sum says.
+            states["mean"] = f"if(min({value}) = max({value}), min({value}), avg({value}))"
+            states["spread"] = f"varPopStable({value}) * count()"
+        case "first_over_time":
+            states["sample"] = f"min({place})"
+        case "last_over_time":
+            states["sample"] = f"max({place})"
+        case "quantile_over_time":
+            states["value"] = f"groupArray({value})"
+        case "rate_counter":
+            states["sample"] = f"groupArray({place})"
+        case _:
+            pass
+    return states
+
+
+def _key_columns(push: Pushdown) -> dict[str, str]:
+    """What tells series apart: texts as k0, k1 …, and in `flags` which of them are there.
+
+    A label that is absent must be told from one that is empty. Of a bad line nothing is told.
+    """
+    flags = [push.bad]
+    columns: dict[str, str] = {}
+    if push.whole:
+        columns = {"id": "stream_id", "attributes": "attributes"}
+        if push.derive_level:
+            columns["level"] = detected_level_sql()
+    for i, field in enumerate(push.keys.values()):
+        text = field.text
+        columns[f"k{i}"] = f"substring({text}, 1, length({text}) * NOT ({push.bad}))"
+        flags.append(field.present)
+    bits = [f"toUInt64({flag}) * {1 << i}" for i, flag in enumerate(flags) if flag != "0"]
+    return {"flags": " + ".join(bits), **columns}
 
 
 def pushdown_sql(push: Pushdown, windows: Windows, selected: Selected, lines: str) -> str:
-    """The question: counts or sums by labels and windows, and how many lines are left over."""
-    columns = {f"k{i}": f"if(bad, NULL, {sql})" for i, sql in enumerate(push.keys.values())}
-    columns |= windows.columns()
-    totals = "count() AS lines" + (f", sum({push.value}) AS total" if push.value else "")
+    """The question: cells by series, and how many lines are left over."""
+    columns = _key_columns(push) | windows.columns()
+    selects = [f"{sql} AS {name}" for name, sql in columns.items()]
+    selects += [f"{sql} AS {name}" for name, sql in push.states.items()]
     # Whatever drops most lines cheaply comes first, or the engine parses all of them.
     before = all_of([windows.time_condition(), selected.condition(), lines])
-    columns = {"bad": f"({push.bad})", **columns}
-    selects = [f"{sql} AS {name}" for name, sql in columns.items()]
+    where = either([push.bad, push.passes]) if push.passes != "1" else "1"
     return (
-        f"SELECT {', '.join([*selects, totals])} FROM records PREWHERE {before} "
-        f"WHERE {any_of([push.bad, push.good])} GROUP BY {', '.join(columns)}{windows.having}"
+        f"{push.define}SELECT {', '.join(selects)} FROM records PREWHERE {before} "
+        f"WHERE {where} GROUP BY {', '.join(columns)}{windows.having}"
     )
+
+
+def visible(name: str, hidden: Sequence[ast.Drop | ast.Keep]) -> bool:
+    """Whether a label of the stream or the metadata is left behind the stages."""
+    return all((name in stage.items) != isinstance(stage, ast.Drop) for stage in hidden)

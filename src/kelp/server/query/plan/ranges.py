@@ -7,23 +7,23 @@ import numpy as np
 from kelp.server.ports import QueryError
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.literals import parse_bytes, parse_float, parse_go_duration, quote
+from kelp.server.query.metric.cells import SECOND, Cells, frame_of, joined
 from kelp.server.query.metric.frame import Frame, Labels, Steps, key_of
-from kelp.server.query.metric.samples import SECOND, Samples, frame_of
-from kelp.server.query.metric.vectors import added
+from kelp.server.query.metric.samples import Samples
 from kelp.server.query.metric.windows import Windows
 from kelp.server.query.pipeline.compile import compile_stages, run_steps
 from kelp.server.query.pipeline.label_filters import label_filter
 from kelp.server.query.pipeline.labels import metric_labels
 from kelp.server.query.pipeline.row import ERROR, PRESERVE_ERROR, Row, layered
 from kelp.server.query.plan import counts
-from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.context import Context, RangeQuestion
 from kelp.server.query.plan.grouping import Kept
 from kelp.server.query.plan.prefilter import Prefilter, prefilter
-from kelp.server.query.plan.pushdown import push_down
+from kelp.server.query.plan.pushdown import Pushdown, push_down
+from kelp.server.query.plan.pushed import pushed_cells
 from kelp.server.query.plan.slices import Source, slices
 from kelp.server.query.records import COLUMNS, VIRTUAL, read
 from kelp.server.query.sql.text import all_of
-from kelp.server.query.streams import Selected
 
 _EXTRACTION_ERROR = "SampleExtractionErr"
 
@@ -34,28 +34,31 @@ def evaluate_range(node: ast.RangeAggregation, steps: Steps, context: Context, k
     selected = context.streams.select(
         context.run, context.scope, node.range.query.matchers, windows.origin_ns, windows.end_ns
     )
-    frame = _frame(node, windows, context, kept, selected)
+    frame = _frame(RangeQuestion(node, windows, context, kept, selected))
     if node.op == "absent_over_time":
         return _absent(node, frame, steps)
     return frame
 
 
-def _frame(
-    node: ast.RangeAggregation, windows: Windows, context: Context, kept: Kept, selected: Selected
-) -> Frame:
+def _frame(asked: RangeQuestion) -> Frame:
+    node, context, selected = asked.node, asked.context, asked.selected
     if not selected.labels:
-        return Frame.empty(windows.steps.count)
+        return Frame.empty(asked.windows.steps.count)
     before = prefilter(node.range.query.stages, context.dialect, list(selected.labels.values()))
     if not before.rest and node.range.unwrap is None:
-        return counts.count_frame(node, windows, context, kept, selected, before.sql)
-    push = push_down(node, kept, before.rest, selected)
-    if push is None:
-        return _rows_frame(node, windows, context, kept, selected, before)
-    good, left_over = counts.pushed_frame(node, windows, context, push, selected, before.plain_sql)
+        return counts.count_frame(asked, before.sql)
+    derive = context.settings.derive_detected_level
+    push = push_down(node, asked.kept, before.rest, selected, derive_level=derive)
+    cells = _rows_cells(asked, before) if push is None else _pushed_cells(asked, before, push)
+    return frame_of(cells, asked.windows, node.op, node.parameter)
+
+
+def _pushed_cells(asked: RangeQuestion, before: Prefilter, push: Pushdown) -> Cells:
+    good, left_over = pushed_cells(asked, push, before.plain_sql)
     if not left_over:
         return good
-    before = Prefilter([*before.conditions, push.bad], before.rest)
-    return added(good, _rows_frame(node, windows, context, kept, selected, before))
+    rest = Prefilter([*before.conditions, push.bad], before.rest)
+    return joined(good, _rows_cells(asked, rest, push.define))
 
 
 def _absent(node: ast.RangeAggregation, frame: Frame, steps: Steps) -> Frame:
@@ -75,22 +78,17 @@ def _absent(node: ast.RangeAggregation, frame: Frame, steps: Steps) -> Frame:
 # --- row by row ---------------------------------------------------------------
 
 
-def _rows_frame(
-    node: ast.RangeAggregation,
-    windows: Windows,
-    context: Context,
-    kept: Kept,
-    selected: Selected,
-    before: Prefilter,
-) -> Frame:
+def _rows_cells(asked: RangeQuestion, before: Prefilter, define: str = "") -> Cells:
+    windows, context, selected = asked.windows, asked.context, asked.selected
     samples = Samples()
-    extract = _Extractor(node, kept, before.rest)
+    extract = _Extractor(asked.node, asked.kept, before.rest)
     source = Source(
         COLUMNS,
         all_of([windows.time_condition(), selected.condition(), before.sql]),
         max(windows.origin_ns, selected.first_ns),
         min(windows.end_ns, selected.last_ns) + 1,
         backward=False,
+        define=define,
     )
     derive = context.settings.derive_detected_level
     for table in slices(context.run, source):
@@ -105,10 +103,11 @@ def _rows_frame(
             if value is not None:
                 labels = extract.labels(row)
                 _refuse_error(labels)
-                samples.add(key_of(labels), record.time_ns, record.position, value)
+                place = (record.position, record.stream_id)
+                samples.add(key_of(labels), record.time_ns, place, value)
         context.run.check_time()
         _bound_series(len(samples.series), context)
-    return frame_of(samples, windows, node.op, node.parameter)
+    return samples.cells(windows, asked.node.op)
 
 
 def _in_a_window(time_ns: int, windows: Windows) -> bool:

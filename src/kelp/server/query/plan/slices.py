@@ -36,6 +36,7 @@ class Source:
     end_ns: int
     backward: bool
     max_rows: int = 0  # in all, in the order asked for; 0: all there are
+    define: str = ""  # a WITH clause for what `where` names
 
 
 def slices(run: Run, source: Source) -> Iterator[pa.Table]:
@@ -100,6 +101,6 @@ def slice_sql(source: Source, lower_ns: int, upper_ns: int, rows: int, behind: s
     )
     way = " DESC" if source.backward else ""
     return (
-        f"SELECT {source.columns} FROM records WHERE {where} "
+        f"{source.define}SELECT {source.columns} FROM records WHERE {where} "
         f"ORDER BY timestamp{way}, position{way}, stream_id{way} LIMIT {rows}"
     )

@@ -6,16 +6,16 @@ line is not sound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.literals import format_float
 from kelp.server.query.pipeline.row import ERROR
 from kelp.server.query.sql.fields import Field
-from kelp.server.query.sql.text import all_of, string
+from kelp.server.query.sql.text import either, every, string
+from kelp.server.query.sql.values import Converted, duration_ns, number, size_bytes
 
-NUMBER = r"^[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?$"
 _COMPARE = {"=": "=", "!=": "!=", ">": ">", ">=": ">=", "<": "<", "<=": "<="}
 
 
@@ -28,22 +28,25 @@ class Condition:
 
 
 def filter_condition(node: ast.Filter, fields: Mapping[str, Field], error: str) -> Condition | None:
-    """The filter over the fields; None where SQL cannot say it (ip, durations, sizes)."""
+    """The filter over the fields; None where SQL cannot say it (ip)."""
     match node:
         case ast.Matcher():
             value = error if node.name == ERROR else fields[node.name].text
             return Condition(pipeline_matcher(node, value))
         case ast.NumberFilter():
-            return _number(node, fields[node.name])
+            wanted = f"toFloat64({string(format_float(node.value))})"
+            return _converted(node.op, fields[node.name], number, wanted)
+        case ast.DurationFilter():
+            return _converted(node.op, fields[node.name], duration_ns, str(node.value))
+        case ast.BytesFilter():
+            return _converted(node.op, fields[node.name], size_bytes, f"toFloat64({node.value})")
         case ast.And() | ast.Or():
             left = filter_condition(node.left, fields, error)
             right = filter_condition(node.right, fields, error)
             if left is None or right is None:
                 return None
             word = "AND" if isinstance(node, ast.And) else "OR"
-            return Condition(
-                f"({left.sql}) {word} ({right.sql})", all_of([left.sound, right.sound])
-            )
+            return Condition(f"({left.sql}) {word} ({right.sql})", every([left.sound, right.sound]))
         case _:
             return None
 
@@ -57,8 +60,10 @@ def pipeline_matcher(node: ast.Matcher, value: str) -> str:
     return found if node.op == "=~" else f"NOT {found}"
 
 
-def _number(node: ast.NumberFilter, field: Field) -> Condition:
-    plain = f"match({field.value}, {string(NUMBER)})"
-    literal = f"toFloat64({string(format_float(node.value))})"
-    compared = f"toFloat64OrZero({field.value}) {_COMPARE[node.op]} {literal}"
-    return Condition(f"{field.present} AND {compared}", f"NOT ({field.present}) OR {plain}")
+def _converted(
+    op: str, field: Field, convert: Callable[[str], Converted], wanted: str
+) -> Condition:
+    found = convert(field.value)
+    compared = f"{found.value} {_COMPARE[op]} {wanted}"
+    there = f"({field.present})"
+    return Condition(every([there, compared]), either([f"NOT {there}", found.plain]))

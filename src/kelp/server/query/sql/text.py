@@ -49,6 +49,22 @@ def any_of(conditions: Iterable[str]) -> str:
     return " OR ".join(f"({c})" for c in conditions) or "0"
 
 
+def every(conditions: Iterable[str]) -> str:
+    """A conjunction of which each part is computed for all rows.
+
+    AND computes a part for those rows alone that the parts before it leave, and has to cut them out
+    of its columns: right before what is costly and rarely needed, else dearer than what it spares.
+    """
+    parts = [f"({c})" for c in conditions if c != "1"]
+    return f"least({', '.join(parts)})" if len(parts) > 1 else (parts or ["1"])[0]
+
+
+def either(conditions: Iterable[str]) -> str:
+    """A disjunction likewise; see every."""
+    parts = [f"({c})" for c in conditions if c != "0"]
+    return f"greatest({', '.join(parts)})" if len(parts) > 1 else (parts or ["0"])[0]
+
+
 def timestamp(ns: int) -> str:
     """A time, as the type of `records.timestamp`."""
     return f"fromUnixTimestamp64Nano({ns}, 'UTC')"
