@@ -353,6 +353,9 @@ class Agent(Section):
     formats: list[FormatRule] = []
     """Formats by container or file, where recognising fails. A pod's annotation
     `kelp.dev/format`, or `kelp.dev/format.CONTAINER`, goes before it."""
+    oom_count_interval_s: Seconds = 5.0
+    """How often the cgroups' counters of kills are looked at, so that a kill whose kernel message
+    was lost is still counted; 0: never."""
     node_metrics: bool = True
     """Tell the node's own figures on /metrics too, under node-exporter's names. Off where a
     node-exporter runs and is scraped beside it, lest each figure be counted twice."""

@@ -1,0 +1,63 @@
+"""Any source's assembler with the OOM joiner behind it: kmsg, the journal, plain files.
+
+Both may keep what is unfinished; their checkpoints are told apart by their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, Protocol, TypeVar
+
+from kelp.agent.assemble.oom.facts import WhoIs
+from kelp.agent.assemble.oom.joiner import OomJoiner, Source
+from kelp.agent.assemble.oom.ledger import KillLedger
+from kelp.model.lines import Lines
+
+_OOM = "oom:"
+
+B_contra = TypeVar("B_contra", contravariant=True)
+B = TypeVar("B")
+
+
+class Inner(Protocol[B_contra]):
+    """An assembler; see kelp.agent.pipeline.Assembler."""
+
+    def assemble(self, raw: B_contra, /) -> Lines:
+        """Records that the batch completes."""
+
+    def expire(self, now_ns: int, /) -> Lines | None:
+        """Records that waited too long."""
+
+    def changes(self) -> dict[str, bytes | None]:
+        """Checkpoints that changed."""
+
+
+class OomAssembler(Generic[B]):
+    """For one thread."""
+
+    def __init__(
+        self,
+        inner: Inner[B],
+        source: Source,
+        who_is: WhoIs,
+        ledger: KillLedger,
+        checkpoints: Mapping[str, bytes],
+    ) -> None:
+        self._inner = inner
+        mine = {k.removeprefix(_OOM): v for k, v in checkpoints.items() if k.startswith(_OOM)}
+        self._joiner = OomJoiner(source, who_is, ledger, mine)
+
+    def assemble(self, raw: B, /) -> Lines:
+        """The records that end in this batch."""
+        return self._joiner.join(self._inner.assemble(raw))
+
+    def expire(self, now_ns: int, /) -> Lines | None:
+        """Records whose rest did not come in time; None where none."""
+        inner = self._inner.expire(now_ns)
+        # Late reports come with the next call then.
+        return self._joiner.expire(now_ns) if inner is None else self._joiner.join(inner)
+
+    def changes(self) -> dict[str, bytes | None]:
+        """What to write (bytes) or delete (None) among the checkpoints since the last call."""
+        mine = {_OOM + k: v for k, v in self._joiner.changes().items()}
+        return self._inner.changes() | mine
