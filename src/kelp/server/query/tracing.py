@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from kelp.model.batch import ATTR_TRUNCATED
+from kelp.model.batch import ATTR_MALFORMED, ATTR_TRUNCATED
 from kelp.model.stored import (
     MAX_GAPS,
     Gap,
@@ -94,7 +94,8 @@ def records(
 ) -> tuple[pa.Table, dict[int, dict[str, str]]]:
     """(records in the order of their positions, labels of the streams that they are of).
 
-    Columns: id, position, time (ns), body, truncated (bytes that its body lacks, as text).
+    Columns: id, position, time (ns), body, truncated (bytes that its body lacks, as text),
+    malformed (the format that its line should have had and has not, else empty).
     """
     selected = context.streams.select(
         context.run, context.scope, matchers, window.start_ns, window.end_ns
@@ -114,7 +115,8 @@ def records(
     )
     table = context.run.ask(
         f"SELECT stream_id AS id, position AS position, {TIME_SQL} AS time, body AS body, "
-        f"attributes[{string(ATTR_TRUNCATED)}] AS truncated FROM records WHERE {where} "
+        f"attributes[{string(ATTR_TRUNCATED)}] AS truncated, "
+        f"attributes[{string(ATTR_MALFORMED)}] AS malformed FROM records WHERE {where} "
         f"ORDER BY position, stream_id LIMIT {limit}"
     )
     return table, selected.labels

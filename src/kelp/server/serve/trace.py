@@ -114,6 +114,7 @@ _SCHEMA: Any = pa.schema(
         ("time", pa.int64()),
         ("body", pa.binary()),
         ("truncated", pa.binary()),
+        ("malformed", pa.binary()),
     ]
 )
 

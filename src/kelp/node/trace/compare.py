@@ -1,0 +1,303 @@
+"""Stored records beside the fragments of a file: which are the same, and what is missing.
+
+Compared are fragments, not records, so that it does not matter how long the agent waited for the
+rest of one: a stored record is right where its body is that of the fragments from its position on,
+one behind the other, with a newline where a line ended. Fragments that are in no record are
+missing; records at whose position no line begins, or of another text, stream or time, differ.
+
+Rows that are one whole line each are compared by column; the others (split lines, stack traces,
+cut bodies) go through a lane's automaton one by one. What is open at the end of a block is kept,
+so a file is compared in blocks, in memory for one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kelp.model.batch import TRUNCATION_MARKER
+from kelp.model.fragments import LANES, Fragments
+
+_STREAM = np.uint8(3)  # the bits of a lane that are the stream
+
+
+@dataclass(frozen=True)
+class Records:
+    """m stored records, by rising position.
+
+    `truncated`: bytes that a body lacks. `malformed`: a line of it had not the form of its log.
+    """
+
+    stream_id: npt.NDArray[np.uint64]
+    position: npt.NDArray[np.uint64]
+    time: npt.NDArray[np.int64]
+    stream: npt.NDArray[np.uint8]  # as in kelp.model.lines
+    body: pa.BinaryArray
+    truncated: npt.NDArray[np.int64]
+    malformed: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A stored record that is not what the file says; `why` is for people."""
+
+    stream_id: int
+    position: int
+    why: str
+
+
+@dataclass
+class Outcome:
+    """What came out of one block."""
+
+    equal: int = 0
+    equal_bytes: int = 0  # of bodies
+    differing: list[Difference] = field(default_factory=list)
+    repeated: list[Difference] = field(default_factory=list)
+    missing: list[npt.NDArray[np.int64]] = field(default_factory=list)  # rows of the fragments
+
+    def missing_rows(self) -> npt.NDArray[np.int64]:
+        """(k,) rows of the block's fragments that are in no record, in order."""
+        return np.sort(np.concatenate([np.empty(0, np.int64), *self.missing]))
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is as it should be."""
+        return not (self.differing or self.repeated or self.missing)
+
+
+@dataclass
+class _Open:
+    """A record that is being compared: its body is matched up to `at`."""
+
+    stream_id: int
+    position: int
+    body: bytes
+    truncated: int
+    at: int = 0
+    lacking: int = 0  # bytes of the file that the body does not have
+    begun: bool = False
+    line_ended: bool = False
+    in_cut: bool = False  # the rest of the line was cut off
+    wrong: str = ""
+
+    @property
+    def full(self) -> bool:
+        """Whether no fragment is wanted any more; of a wrong one as many bytes as it has."""
+        return self.begun and self.at >= len(self.body) and not self.in_cut
+
+    def take(self, text: bytes, missing: int, *, partial: bool) -> None:
+        """Match the next fragment."""
+        if self.wrong:
+            self.at += len(text) + self.line_ended
+        elif self.in_cut:
+            self.lacking += len(text) + missing
+        else:
+            self._match(b"\n" + text if self.line_ended else text, missing)
+        self.begun, self.line_ended = True, not partial
+        self.in_cut = self.in_cut and partial
+
+    def _match(self, text: bytes, missing: int) -> None:
+        if not missing and self.body.startswith(text, self.at):
+            self.at += len(text)
+            return
+        marker = self.body.find(TRUNCATION_MARKER, self.at) if self.truncated else -1
+        if marker >= 0 and text.startswith(self.body[self.at : marker]):
+            self.lacking += len(text) - (marker - self.at) + missing
+            self.at = marker + len(TRUNCATION_MARKER)
+            self.in_cut = True
+            return
+        self.wrong = _first_difference(self.body[self.at :], text)
+        self.at += len(text)
+
+    def verdict(self) -> str:
+        """What is wrong with it, now that no fragment follows; empty where nothing is."""
+        if self.wrong:
+            return self.wrong
+        if self.at < len(self.body):
+            more = len(self.body) - self.at
+            return f"the stored text goes on for {more} bytes that the file does not have"
+        if self.lacking != self.truncated:
+            return f"the file has {self.lacking} bytes more, and {self.truncated} are marked as cut"
+        return ""
+
+
+def _first_difference(stored: bytes, text: bytes) -> str:
+    at = next(
+        (i for i, (a, b) in enumerate(zip(stored, text, strict=False)) if a != b),
+        min(len(stored), len(text)),
+    )
+    return f"stored {_shown(stored, at)}, in the file {_shown(text, at)}"
+
+
+def _shown(text: bytes, at: int) -> str:
+    """The text around a place, as one line."""
+    start = max(at - 20, 0)
+    part = text[start : at + 40].decode("utf-8", "replace")
+    before, after = "…" if start else "", "…" if len(text) > at + 40 else ""
+    return f'"{before}{part}{after}"'
+
+
+class Comparer:
+    """Compares one log, block by block. `heads`: its lines should begin with a time."""
+
+    def __init__(self, *, heads: bool = True) -> None:
+        self._heads = heads
+        self._open: dict[int, _Open] = {}  # lane → the record that its last start began
+
+    def saved(self) -> dict[int, _Open]:
+        """What is kept between blocks, to go back to."""
+        return {lane: copy(one) for lane, one in self._open.items()}
+
+    def restore(self, saved: dict[int, _Open]) -> None:
+        """Go back to before a block."""
+        self._open = {lane: copy(one) for lane, one in saved.items()}
+
+    def feed(self, fragments: Fragments, records: Records) -> Outcome:
+        """One block: all fragments, and all records at positions from its first to its last."""
+        block = _Block(fragments, records, heads=self._heads)
+        block.place()
+        same = block.whole_lines()
+        self._walk(block, same)
+        return block.outcome
+
+    def finish(self, *, more: bool = False) -> Outcome:
+        """No more comes; `more`: the file goes on, so what is right so far may well be right."""
+        outcome = Outcome()
+        for lane, one in list(self._open.items()):
+            if more and not one.wrong and not one.full:
+                one.body, one.truncated = one.body[: one.at], one.lacking
+            self._close(lane, outcome)
+        return outcome
+
+    def _walk(self, block: _Block, same: npt.NDArray[np.bool_]) -> None:
+        """The rows that are not plainly the same, in order."""
+        for row in self._wanted(block, same).tolist():
+            lane = int(block.fragments.lane[row])
+            record = int(block.record[row])
+            if same[row]:
+                self._close(lane, block.outcome)
+                continue
+            if record >= 0:
+                self._close(lane, block.outcome)
+                self._open[lane] = block.opened(row, record)
+            one = self._open.get(lane)
+            if one is None or one.full:
+                block.outcome.missing.append(np.array([row], np.int64))
+                continue
+            missing = block.fragments.missing.get(row, 0)
+            partial = bool(block.fragments.partial[row])
+            one.take(block.fragments.body[row].as_py(), missing, partial=partial)
+
+    def _wanted(self, block: _Block, same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Rows to walk over; what follows a plain line of its lane without a start is missing."""
+        wanted = ~same & (block.record >= 0)
+        for lane in range(LANES):
+            rows = np.flatnonzero(block.fragments.lane == lane)
+            if not len(rows):
+                continue
+            starts = block.record[rows] >= 0
+            # Place in `rows` of the start that a row belongs to; -1: one of an earlier block.
+            of = np.maximum.accumulate(np.where(starts, np.arange(len(rows)), -1))
+            earlier = self._open.get(lane)
+            behind_open = (of < 0) & (earlier is not None and not earlier.full)
+            behind_slow = (of >= 0) & ~same[rows[np.maximum(of, 0)]]
+            rest = ~starts
+            block.outcome.missing += _some(rows[rest & ~behind_open & ~behind_slow])
+            wanted[rows[rest & (behind_open | behind_slow)]] = True
+            if earlier is not None:
+                wanted[rows[starts][:1]] = True  # closes it
+        return np.flatnonzero(wanted)
+
+    def _close(self, lane: int, outcome: Outcome) -> None:
+        one = self._open.pop(lane, None)
+        if one is None:
+            return
+        why = one.verdict()
+        if why:
+            outcome.differing.append(Difference(one.stream_id, one.position, why))
+        else:
+            outcome.equal += 1
+            outcome.equal_bytes += len(one.body)
+
+
+def _some(rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    if len(rows):
+        yield rows
+
+
+class _Block:
+    """Fragments and records of one range of positions; `record` is the one that a row begins."""
+
+    def __init__(self, fragments: Fragments, records: Records, *, heads: bool) -> None:
+        self.heads = heads
+        self.fragments = fragments
+        self.records = records
+        self.record = np.full(len(fragments), -1, np.int64)
+        self.outcome = Outcome()
+
+    def place(self) -> None:
+        """Find the row of each record; those without one, and repeated ones, are told."""
+        position = self.records.position
+        again = np.zeros(len(position), np.bool_)
+        again[1:] = position[1:] == position[:-1]
+        for i in np.flatnonzero(again).tolist():
+            self.outcome.repeated.append(self._difference(i, "another record has its position"))
+        row = np.searchsorted(self.fragments.position, position)
+        begins = row < len(self.fragments)
+        begins[begins] = self.fragments.position[row[begins]] == position[begins]
+        for i in np.flatnonzero(~begins & ~again).tolist():
+            self.outcome.differing.append(self._difference(i, "no line begins at its position"))
+        good = np.flatnonzero(begins & ~again)
+        self.record[row[good]] = good
+
+    def whole_lines(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether a row is one whole record, and stored as it is."""
+        f, r = self.fragments, self.records
+        simple = (self.record >= 0) & ~f.partial
+        simple[list(f.missing)] = False
+        rows = np.flatnonzero(simple)
+        of = self.record[rows]
+        bodies = pc.equal(f.body.take(pa.array(rows)), r.body.take(pa.array(of)))
+        good = np.asarray(bodies.to_numpy(zero_copy_only=False), np.bool_)
+        good &= r.stream[of] == (f.lane[rows] & _STREAM)
+        if self.heads:
+            good &= np.where(f.timed[rows], r.time[of] == f.timestamp[rows], r.malformed[of])
+        good &= r.truncated[of] == 0
+        same = np.zeros(len(f), np.bool_)
+        same[rows[good]] = True
+        self.outcome.equal += int(good.sum())
+        lengths = pc.binary_length(r.body.take(pa.array(of[good])))
+        self.outcome.equal_bytes += int(pc.sum(lengths).as_py() or 0)
+        return same
+
+    def opened(self, row: int, record: int) -> _Open:
+        """The record that begins at a row; wrong from the start where stream or time are."""
+        f, r = self.fragments, self.records
+        one = _Open(
+            int(r.stream_id[record]),
+            int(r.position[record]),
+            r.body[record].as_py(),
+            int(r.truncated[record]),
+        )
+        if r.stream[record] != f.lane[row] & _STREAM:
+            one.wrong = "it is stored under another stream (stdout, stderr) than its line names"
+        elif self.heads and not f.timed[row] and not r.malformed[record]:
+            one.wrong = "its line has no time that can be read, and had one when it was stored"
+        elif f.timed[row] and r.time[record] != f.timestamp[row]:
+            by = int(r.time[record]) - int(f.timestamp[row])
+            one.wrong = f"its time is {by / 1e9:+g} s from that of its line"
+        return one
+
+    def _difference(self, record: int, why: str) -> Difference:
+        r = self.records
+        return Difference(int(r.stream_id[record]), int(r.position[record]), why)
