@@ -32,6 +32,7 @@ COMMANDS = {
     "series": ("kelp.cli.series", "List streams by selector."),
     "sql": ("kelp.cli.sql", "Run a read-only SQL query over the logs."),
     "parse": ("kelp.cli.parse", "Show what the agent would make of a file."),
+    "trace": ("kelp.cli.trace", "Show where a log lies: files, bytes, and what is stored of them."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
     "node": ("kelp.cli.node", "Show what this node is doing, with pod and container."),
     "server": ("kelp.cli.server", "Run the server: receives, stores, answers."),
