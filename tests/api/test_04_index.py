@@ -37,6 +37,9 @@ def test_series_of_any_of_several_selectors(filled: Api) -> None:
     both = filled.data(f"{BASE}/series", **{"match[]": ['{app="web"}', '{app="db"}']})
     assert sorted(s["app"] for s in both) == ["db", "web"]
     assert sorted(s["app"] for s in filled.data(f"{BASE}/series")) == ["db", "web"]
+    mixed = filled.data(f"{BASE}/series", match='{app="web"}', query='{app="db"}')
+    assert sorted(s["app"] for s in mixed) == ["db", "web"]
+    assert filled.data(f"{BASE}/series", query='{app="web"}') == one
 
 
 def test_forms_do_as_urls_do(filled: Api) -> None:
@@ -50,7 +53,7 @@ def test_statistics_of_a_selector(filled: Api) -> None:
     assert (found["streams"], found["entries"], found["bytes"]) == (1, 2, 3)
 
 
-@pytest.mark.parametrize("path", ["labels", "label/app/values", "index/stats"])
+@pytest.mark.parametrize("path", ["labels", "label/app/values", "index/stats", "series"])
 def test_a_wrong_selector_is_the_askers_error(api: Api, path: str) -> None:
     response = api.get(f"{BASE}/{path}", query="{app")
     assert (response.status_code, "parse error" in response.text) == (400, True)

@@ -33,6 +33,45 @@ def test_volumes_by_the_selectors_labels_or_by_others(filled: Api) -> None:
     assert {"app", "pod", "build"} <= {n for s in names["result"] for n in s["metric"]}
 
 
+def test_volumes_behind_label_filters(filled: Api) -> None:
+    volume = f"{BASE}/index/volume"
+    query = '{app=~".+"} | json | status=404'
+    found = filled.data(volume, query=query)["result"]
+    assert [({"app": "web"}, "44")] == [(s["metric"], s["value"][1]) for s in found]
+    by_field = filled.data(volume, query='{app="web"} | json', targetLabels="status")["result"]
+    assert [{"status": "200"}, {"status": "404"}] == [s["metric"] for s in by_field]
+    both = filled.data(volume, query='{app=~".+"} | json')["result"]  # db's line is no JSON
+    assert [{"app": "web"}, {"app": "db"}] == [s["metric"] for s in both]
+    by_name = filled.data(volume, query=query, aggregateBy="labels", targetLabels="pod,none")
+    assert [{"pod": ""}] == [s["metric"] for s in by_name["result"]]
+    assert [] == filled.data(volume, query='{app="web"} | status="404"')["result"]
+    start = now_ns() // SECOND - 60
+    steps = filled.data(f"{volume}_range", query=query, start=start, end=start + 130, step="60s")[
+        "result"
+    ]
+    assert ["44"] == [v for s in steps for _, v in s["values"]]
+
+
+def test_volumes_of_everything(filled: Api) -> None:
+    found = filled.data(f"{BASE}/index/volume", query="{}", targetLabels="app")["result"]
+    assert [{"app": "web"}, {"app": "db"}] == [s["metric"] for s in found]
+
+
+@pytest.mark.parametrize(
+    "path", ["patterns", "drilldown-limits", "detected_fields", "detected_field/x/values"]
+)
+def test_a_wrong_selector_is_the_askers_error(api: Api, path: str) -> None:
+    response = api.get(f"{BASE}/{path}", query="{app")
+    assert (400, True) == (response.status_code, "line 1, col 5" in response.text)
+
+
+@pytest.mark.parametrize("path", ["patterns", "detected_fields", "detected_field/x/values"])
+def test_what_is_no_log_query_is_told_so(api: Api, path: str) -> None:
+    response = api.get(f"{BASE}/{path}", query="1 + 1")
+    assert 400 == response.status_code
+    assert "only log selector is supported; expected a log query" in response.text
+
+
 def test_volumes_at_steps(filled: Api) -> None:
     start = now_ns() // SECOND - 60
     data = filled.data(

@@ -37,6 +37,7 @@ class _Push(msgspec.Struct):
     streams: list[_Stream]
 
 
+_EXPECTED = 'expected {"streams": [{"stream": {…}, "values": [["<ns>", "<line>"], …]}]}'
 _decoder = msgspec.json.Decoder(_Push)
 
 
@@ -48,11 +49,10 @@ def decode_json(data: bytes) -> Pushed:
     """
     try:
         push = _decode(data)
-    except (msgspec.MsgspecError, RecursionError) as e:
-        raise PushError(
-            'expected {"streams": [{"stream": {…}, "values": [["<ns>", "<line>"], …]}]}; '
-            f"got {e}"
-        ) from e
+    except msgspec.MsgspecError as e:
+        raise PushError(f"{_EXPECTED}; got something else: {e}") from e
+    except RecursionError as e:
+        raise PushError(f"{_EXPECTED}; got JSON that is nested too deeply") from e
     pushed = Pushed([])
     for stream in push.streams:
         if not stream.values:
@@ -80,7 +80,10 @@ def _rows(stream: _Stream) -> PushedRows:
     try:
         lines = pa.array([e.line for e in values], pa.string()).cast(pa.binary())
     except (pa.ArrowInvalid, UnicodeError) as e:
-        raise PushError(f"expected lines of Unicode text; got {e}") from e
+        raise PushError(
+            "expected lines of Unicode text; got half of a surrogate pair (\\ud800 to \\udfff): "
+            "leave it out, or send U+FFFD in its place"
+        ) from e
     times = _times([e.timestamp for e in values])
     return without_repeats(PushedRows(stream.stream, times, lines, metadata))
 

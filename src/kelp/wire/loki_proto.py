@@ -71,7 +71,10 @@ def decode_snappy(data: bytes, max_bytes: int) -> Pushed:
             raise PushError(f"expected at most {max_bytes} bytes after decompression; got {size}")
         plain = bytes(cramjam.snappy.decompress_raw(data))
     except cramjam.DecompressionError as e:
-        raise PushError(f"expected a block of snappy; got {e}") from e
+        raise PushError(
+            f"expected a PushRequest in snappy's block format; got {len(data)} bytes that are "
+            "none, or not all of it (the framed format of files will not do)"
+        ) from e
     return decode(plain)
 
 
@@ -81,7 +84,10 @@ def decode(data: bytes) -> Pushed:
     try:
         push.ParseFromString(data)
     except DecodeError as e:
-        raise PushError(f"expected a PushRequest in protobuf; got {e}") from e
+        raise PushError(
+            f"expected a PushRequest in protobuf; got {len(data)} bytes that are none: compare "
+            "the sender with Loki's push.proto, or send JSON as application/json"
+        ) from e
     pushed = Pushed([])
     for stream in push.streams:
         if not stream.entries:

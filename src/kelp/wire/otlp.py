@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceResponse,
 )
 
+from kelp.wire.otlp_json import what_is_wrong
 from kelp.wire.pushed import (
     Pushed,
     PushedRows,
@@ -58,24 +59,31 @@ def decode_proto(data: bytes, now_ns: int) -> Pushed:
     try:
         request.ParseFromString(data)
     except DecodeError as e:
-        raise PushError(f"expected an ExportLogsServiceRequest in protobuf; got {e}") from e
+        raise PushError(
+            f"expected an ExportLogsServiceRequest in protobuf; got {len(data)} bytes that are "
+            "none: traces and metrics do not belong here, and JSON goes as application/json"
+        ) from e
     return _pushed(request, now_ns)
 
 
 def decode_json(data: bytes, now_ns: int) -> Pushed:
     """Rows of a request in JSON; raises PushError."""
     try:
-        decoded = json.loads(data)
+        decoded = json.loads(data.decode("utf-8-sig"))  # of bytes it would take half a pair, too
         if not isinstance(decoded, dict):
             raise ValueError("no object")
         _ids_to_base64(decoded)
         request = json_format.ParseDict(
             decoded, ExportLogsServiceRequest(), ignore_unknown_fields=True
         )
-    except (TypeError, AttributeError) as e:  # their text is about Python's types
-        raise PushError('expected {"resourceLogs": […]}; got other types within') from e
-    except (ValueError, RecursionError, json_format.Error) as e:
-        raise PushError(f'expected {{"resourceLogs": […]}}; got {str(e)[:200]}') from e
+    except SystemError as e:  # protobuf's, for a name with half a surrogate pair ("\\ud800")
+        raise PushError('expected {"resourceLogs": […]} in UTF-8; got half a character') from e
+    except (ValueError, TypeError, AttributeError, RecursionError, json_format.Error) as e:
+        # Their texts are about Python's types and functions, which no sender knows.
+        raise PushError(
+            'expected an ExportLogsServiceRequest, {"resourceLogs": […]}; got something else: '
+            f"{what_is_wrong(data)}"
+        ) from e
     return _pushed(request, now_ns)
 
 

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kelp.server.admit.tenant import tenant_of
 from kelp.server.admit.tokens import TokenGate
-from kelp.server.http.endpoint import TENANT_HEADER, speaks_json
+from kelp.server.http.endpoint import TENANT_HEADER
+from kelp.server.http.families import refused
 from kelp.server.http.refusal import RefusalError
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="kelp", Basic realm="kelp"'}
@@ -86,7 +87,8 @@ class Admission:
 
 async def refuse(refusal: RefusalError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request with a refusal; a WebSocket that is not open yet gets the same answer."""
-    response = refusal.as_response(as_json=speaks_json(scope["path"]))
+    content_type = Headers(scope=scope).get("content-type", "")
+    response = refused(refusal, scope["path"], content_type)
     if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
         await response(scope, receive, send)
     else:

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from kelp.server.http.body import discard_body
-from kelp.server.http.endpoint import Call, Endpoint, arguments_of, speaks_json
+from kelp.server.http.endpoint import Call, Endpoint, arguments_of
+from kelp.server.http.families import refused
 from kelp.server.http.refusal import RefusalError, shown
 from kelp.server.ports import BudgetError, EngineError, QueryError
 
@@ -80,7 +81,7 @@ async def answer(endpoint: Endpoint, request: Request) -> Response:
         refusal = refusal_of(e, endpoint.name)
         if refusal.status == 413:
             await discard_body(request)
-        return refusal.as_response(as_json=endpoint.is_ours)
+        return _refused(refusal, request)
 
 
 def refusal_of(error: Exception, where: str) -> RefusalError:
@@ -115,4 +116,8 @@ async def unrouted(request: Request, error: Exception) -> Response:
         refusal = RefusalError(
             status, f"there is no {path} here", hint="GET /openapi.json lists what there is"
         )
-    return refusal.as_response(as_json=speaks_json(request.url.path))
+    return _refused(refusal, request)
+
+
+def _refused(refusal: RefusalError, request: Request) -> Response:
+    return refused(refusal, request.url.path, request.headers.get("content-type", ""))

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kelp.server.http.body import read_body
+from kelp.server.http.families import speaks_json
 from kelp.server.http.kinds import TEXT, Kind
 from kelp.server.http.refusal import RefusalError, shown
 
@@ -86,11 +87,6 @@ class Endpoint:
     def reads_form(self) -> bool:
         """Whether parameters may stand in the body."""
         return "POST" in self.methods and self.body is None
-
-
-def speaks_json(path: str) -> bool:
-    """Whether errors under this path are JSON objects."""
-    return path.startswith("/kelp/")
 
 
 async def arguments_of(endpoint: Endpoint, request: Request) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kelp.server.query.derived import SERVICE_NAME
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.parser import parse_matchers
-from kelp.server.query.metric.frame import Key, Labels, key_of
+from kelp.server.query.metric.frame import Frame, Key, Labels, Steps, key_of
+from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS
 from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.metrics import evaluate
 from kelp.server.query.plan.prefilter import prefilter
 from kelp.server.query.sql.text import all_of, timestamp, to_text
+from kelp.server.query.streams import Selected
 from kelp.server.result import Matrix, Sample, Series, Vector
 
 
@@ -93,7 +96,11 @@ def volume(context: Context, asked: VolumeRequest) -> Vector | Matrix:
     selected = context.streams.select(
         context.run, context.scope, asked.query.matchers, asked.start_ns, asked.end_ns
     )
-    totals = _volumes(context, asked, selected.labels, selected.condition())
+    before = prefilter(asked.query.stages, context.dialect)
+    if before.rest:
+        totals = _volumes_behind_stages(context, asked)
+    else:
+        totals = _volumes(context, asked, selected, before.sql)
     ranked = sorted(totals, key=lambda key: (-sum(totals[key].values()), key))[: asked.limit]
     if not asked.step_ns:
         return Vector(
@@ -108,12 +115,11 @@ def volume(context: Context, asked: VolumeRequest) -> Vector | Matrix:
 
 
 def _volumes(
-    context: Context, asked: VolumeRequest, labels: dict[int, Labels], condition: str
+    context: Context, asked: VolumeRequest, selected: Selected, lines: str
 ) -> dict[Key, dict[int, int]]:
-    if not labels:
+    if not selected.labels:
         return {}
-    lines = prefilter(asked.query.stages, context.dialect).sql
-    where = all_of([_time(asked.start_ns, asked.end_ns), condition, lines])
+    where = all_of([_time(asked.start_ns, asked.end_ns), selected.condition(), lines])
     width = asked.step_ns or (asked.end_ns - asked.start_ns + 1)
     span = f"intDiv(toUnixTimestamp64Nano(timestamp) - {asked.start_ns}, {width})"
     table = context.run.ask(
@@ -123,16 +129,57 @@ def _volumes(
     totals: dict[Key, dict[int, int]] = {}
     for row in table.to_pylist():
         time_ns = asked.start_ns + row["span"] * width
-        for key in _volume_keys(asked, labels[row["id"]]):
+        for key in _volume_keys(asked, selected.labels[row["id"]]):
             at = totals.setdefault(key, {})
             at[time_ns] = at.get(time_ns, 0) + row["bytes"]
     return totals
 
 
+_NO_ERRORS = ast.Drop((ERROR, ERROR_DETAILS))
+
+
+def _volumes_behind_stages(context: Context, asked: VolumeRequest) -> dict[Key, dict[int, int]]:
+    """Volumes of what is left behind parsers and label filters, which may be targets as well.
+
+    Loki refuses such a query; here it is bytes_over_time in windows that lie side by side. Lines
+    that a parser could not read count like others.
+    """
+    query = replace(asked.query, stages=(*asked.query.stages, _NO_ERRORS))
+    length = asked.end_ns - asked.start_ns
+    width = asked.step_ns or length
+    totals: dict[Key, dict[int, int]] = {}
+    for begin, count in ((0, length // width), (length // width * width, 1)):
+        span = min(width, length - begin)  # the last window ends where the time does
+        if span <= 0 or not count:
+            continue
+        node: ast.Metric = ast.RangeAggregation("bytes_over_time", ast.LogRange(query, span))
+        if asked.aggregate_by == "series":
+            node = ast.VectorAggregation("sum", node, ast.Grouping(_targets(asked)))
+        # A window is (t - span, t], and a span of volumes [t, t + span).
+        steps = Steps(asked.start_ns + begin + span - 1, width, count)
+        _add_volumes(totals, asked, evaluate(node, steps, context, instant=False), steps, span)
+    return totals
+
+
+def _add_volumes(
+    totals: dict[Key, dict[int, int]], asked: VolumeRequest, frame: Frame, steps: Steps, span: int
+) -> None:
+    times = [time_ns - span + 1 for time_ns in steps.times_ns()]
+    for labels, values, present in zip(frame.labels, frame.values, frame.present, strict=True):
+        for key in _volume_keys(asked, labels):
+            at = totals.setdefault(key, {})
+            for time_ns, value, there in zip(times, values, present, strict=True):
+                if there:
+                    at[time_ns] = at.get(time_ns, 0) + int(value)
+
+
+def _targets(asked: VolumeRequest) -> tuple[str, ...]:
+    return asked.targets or tuple(dict.fromkeys(m.name for m in asked.query.matchers))
+
+
 def _volume_keys(asked: VolumeRequest, labels: Labels) -> list[Key]:
-    targets = asked.targets or tuple(m.name for m in asked.query.matchers)
     if asked.aggregate_by == "labels":
         wanted = asked.targets or tuple(labels)
         return [((name, ""),) for name in wanted if name in labels]
-    found = {name: labels[name] for name in targets if labels.get(name)}
+    found = {name: labels[name] for name in _targets(asked) if labels.get(name)}
     return [key_of(found)] if found else []

@@ -245,8 +245,9 @@ class QueryService:
     ) -> Answer:
         """`index/volume`: bytes by the selector's labels; with a step, at steps."""
         context = self._context(scope, None, query_id)
+        targets, expression = tuple(target_labels), _volume_query(query)
         asked = catalog.VolumeRequest(
-            _log_query(query), start_ns, end_ns, step_ns, limit, tuple(target_labels), aggregate_by
+            expression, start_ns, end_ns, step_ns, limit, targets, aggregate_by
         )
         return self._answer(catalog.volume(context, asked), context)
 
@@ -305,6 +306,14 @@ class QueryService:
         asked = explaining.Asked(start_ns, end_ns, step_ns, limit, _backward(direction))
         return explaining.explain(parsed(query), context, asked)
 
+    def check_log_query(self, query: str) -> None:
+        """QueryError for what is no log query: a selector, with stages or without."""
+        _log_query(query)
+
+    def check_selector(self, query: str) -> None:
+        """QueryError for what is no selector alone; `{}` is one here."""
+        parse_matchers(query, strict=False)
+
     def format(self, query: str) -> str:
         """The query, printed in one style."""
         return format_query(parse(query))
@@ -321,6 +330,11 @@ def _log_query(query: str) -> ast.LogQuery:
     expression = parse_log_query(query)
     check_stages(expression)
     return expression
+
+
+def _volume_query(query: str) -> ast.LogQuery:
+    """As _log_query; volumes are asked of everything, too (`{}`), as in Loki."""
+    return ast.LogQuery(()) if query.strip() == "{}" else _log_query(query)
 
 
 def _backward(direction: str) -> bool:

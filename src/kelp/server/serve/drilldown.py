@@ -16,7 +16,7 @@ from kelp.base.clock import Clock
 from kelp.base.settings import Settings
 from kelp.server.http.endpoint import Call, Endpoint, Parameter
 from kelp.server.http.kinds import at_least, one_of
-from kelp.server.ports import QueryError, Scope
+from kelp.server.ports import Scope
 from kelp.server.result import Entry, Streams
 from kelp.server.serve.askers import Asker
 from kelp.server.serve.detected import ERRORS, Fields, detected_labels
@@ -133,6 +133,7 @@ class Drilldown:
         fields = Fields(a["limit"] if "name" not in a else _MAX_FIELDS)
 
         def work(query_id: str) -> bytes:
+            self.queries.check_log_query(a["query"])
             plain = self._entries(a["query"], scope, asked, lines, query_id)
             for entry in plain:
                 fields.add(entry.metadata)
@@ -176,17 +177,19 @@ class Drilldown:
             direction="backward",
             query_id=query_id,
         )
-        if not isinstance(answer.data, Streams):
-            raise QueryError("only log queries have fields")
-        found = [e for s in answer.data.streams for e in s.entries]
+        streams = answer.data.streams if isinstance(answer.data, Streams) else []
+        found = [e for s in streams for e in s.entries]
         return sorted(found, key=lambda e: (e.timestamp, e.position, e.line))
 
     async def patterns(self, call: Call) -> Response:
         """`patterns`: none are mined yet."""
+        self.queries.check_log_query(call.arguments["query"])
         return Response(encode_data([]), media_type=JSON)
 
     async def limits(self, call: Call) -> Response:
-        """`drilldown-limits`: what Drilldown shows and what it hides."""
+        """`drilldown-limits`: what Drilldown shows and what it hides; the same of all streams."""
+        if selector := call.arguments["query"]:
+            self.queries.check_selector(selector)
         settings = self._settings()
         query = settings.query
         body = {
@@ -238,7 +241,7 @@ class Drilldown:
                      self.patterns, (QUERY, *RANGE, STEP)),
             Endpoint(f"{_BASE}/drilldown-limits", _GET_POST, "drilldownLimits",
                      "Limits in force, and what is derived and offered.",
-                     self.limits, statuses=()),
+                     self.limits, (SELECTOR,)),
         ]  # fmt: skip
 
 

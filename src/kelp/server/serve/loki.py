@@ -84,11 +84,13 @@ class Loki:
     async def series(self, call: Call) -> Response:
         """`series`."""
         a, scope = call.arguments, self._scope_of(call)
+        given = [*a["match[]"], *a["match"], *([a["query"]] if a["query"] else [])]
+        selectors = list(dict.fromkeys(given))
         asked = range_of(a, self._clock.now_ns(), INDEX_REACH_NS)
         return await self._data(
             call,
             lambda query_id: self.queries.series(
-                a["match[]"],
+                selectors,
                 scope,
                 start_ns=asked.start_ns,
                 end_ns=asked.end_ns,
@@ -155,6 +157,8 @@ class Loki:
                 self.series,
                 (
                     Parameter("match[]", "A selector; any of several counts.", repeated=True),
+                    Parameter("match", "The same by another name.", repeated=True),
+                    Parameter("query", "One more, as other routes name it.", default=""),
                     *RANGE,
                 ),
                 statuses=_ASKING,

@@ -128,6 +128,12 @@ class Queries(Protocol):
     ) -> dict[str, Any]:  # fmt: skip
         """What answering would do: plan, SQL, estimates."""
 
+    def check_log_query(self, query: str) -> None:
+        """QueryError for what is no log query."""
+
+    def check_selector(self, query: str) -> None:
+        """QueryError for what is no selector alone; `{}` is one here."""
+
     def format(self, query: str) -> str:
         """The query, printed in one style."""
 

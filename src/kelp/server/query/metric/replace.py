@@ -15,7 +15,11 @@ _REFERENCE = re.compile(rb"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 def label_replace(frame: Frame, node: LabelReplace) -> Frame:
-    """The frame with new labels; its values stay. The regexp must match the whole value."""
+    """The frame with new labels; its values stay. The regexp must match the whole value.
+
+    Series whose labels become equal stay apart, as in Loki: a sum around adds both, a join of them
+    is refused, and an answer has the values of both.
+    """
     pattern = compile_regexp(node.regex, whole=False)
     whole = compile_regexp(f"^(?:{node.regex})$") if pattern else pattern
     labels = [_replaced(labels, node, whole) for labels in frame.labels]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kelp.server.query.logql import expressions as ast
-from kelp.server.query.metric.frame import Frame, Steps, key_of
+from kelp.server.query.metric.frame import Frame, Key, Steps, key_of
+from kelp.server.query.metric.windows import Ints
 from kelp.server.query.plan.ranges import series_error
 from kelp.server.result import Matrix, Sample, Series, Vector
 
@@ -35,21 +36,30 @@ def vector_of(frame: Frame, time_ns: int, *, ordered: bool, max_series: int) -> 
 
 
 def matrix_of(frame: Frame, steps: Steps, max_series: int) -> Matrix:
-    """The values at all steps, series sorted by labels."""
+    """The values at all steps, series sorted by labels.
+
+    Of rows with equal labels each has its value at a step, in one series, as in Loki.
+    """
     _bound(frame, max_series)
     times = np.array(steps.times_ns(), dtype=np.int64)
-    rows = sorted(range(len(frame.labels)), key=lambda row: key_of(frame.labels[row]))
+    alike: dict[Key, list[int]] = {}
+    for row, labels in enumerate(frame.labels):
+        alike.setdefault(key_of(labels), []).append(row)
     return Matrix(
         [
-            Series(
-                frame.labels[row],
-                times[frame.present[row]].tolist(),
-                frame.values[row, frame.present[row]].tolist(),
-            )
-            for row in rows
-            if frame.present[row].any()
+            _series(frame, rows, times)
+            for _, rows in sorted(alike.items())
+            if frame.present[rows].any()
         ]
     )
+
+
+def _series(frame: Frame, rows: list[int], times: Ints) -> Series:
+    """One series of the rows, step by step."""
+    present = frame.present[rows].T
+    at, _ = np.nonzero(present)
+    values = frame.values[rows].T[present]
+    return Series(frame.labels[rows[0]], times[at].tolist(), values.tolist())
 
 
 def _bound(frame: Frame, max_series: int) -> None:

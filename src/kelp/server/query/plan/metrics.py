@@ -6,12 +6,7 @@ from kelp.server.ports import QueryError
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
 from kelp.server.query.logql.errors import meaning_error
-from kelp.server.query.metric.binary import (
-    merge_equal,
-    set_operation,
-    with_scalar,
-    with_vector,
-)
+from kelp.server.query.metric.binary import set_operation, with_scalar, with_vector
 from kelp.server.query.metric.frame import Frame, Steps
 from kelp.server.query.metric.replace import label_replace
 from kelp.server.query.metric.vectors import aggregate
@@ -47,7 +42,7 @@ def _evaluated(node: ast.Metric, steps: Steps, context: Context, instant: bool) 
                 _aggregated(node, steps, context, instant), node.op, node.grouping, node.parameter
             )
         case ast.LabelReplace():
-            return merge_equal(label_replace(inner(node.expression), node))
+            return label_replace(inner(node.expression), node)
         case ast.VectorLiteral():
             return Frame.constant(node.value, steps.count)
         case ast.Literal():
