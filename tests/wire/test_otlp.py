@@ -134,10 +134,11 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     [b"", b"[]", b"1", b'{"resourceLogs": 1}', b'{"resourceLogs": [1]}', b"{" * 10_000,
      b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "zz"}]}]}]}',
      b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": "x"}]}]}]}',
-     b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": 5}]}]}]}'],
+     b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": 5}]}]}]}',
+     b'{"resourceLogs\\ud800": []}', b'{"resourceLogs\xed\xa0\x80": []}'],
 )  # fmt: skip
 def test_what_is_no_request_in_json(data: bytes) -> None:
-    with pytest.raises(PushError, match="resourceLogs"):
+    with pytest.raises(PushError, match='expected {"resourceLogs'):
         otlp.decode_json(data, NOW)
 
 

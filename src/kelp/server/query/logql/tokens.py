@@ -61,8 +61,9 @@ _NUMBER = re.compile(
     r"0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?|0[oO][0-9_]*|0[bB](?=[01])[01_]*"
     r"|(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]*)?"
 )
-_DURATION_TAIL = re.compile(r"[\dnuµmshdwy.]+")
-_BYTES_TAIL = re.compile(r"[\dBikKMGTP.]+")
+# Longer ones are none: what may be one is read once for each of its numbers.
+_DURATION_TAIL = re.compile(r"[\dnuµmshdwy.]{1,128}")
+_BYTES_TAIL = re.compile(r"[\dBikKMGTP.]{1,128}")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _RAW_STRING = re.compile(r"`[^`]*`")
 _CALL = re.compile(r"\s*(?:\(|(?:by|without)\s*\()", re.IGNORECASE)

@@ -177,12 +177,13 @@ class LogfmtFieldsParser:
         return True
 
 
+_BLANKS = " \t\n"
 _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def parse_field(text: str) -> str:
     """The field that `name="field"` names; ValueError where it is none."""
-    inner = text.strip(" \t\n")
+    inner = text.strip(_BLANKS)
     if inner.startswith('"'):
         return inner[1:].split('"', 1)[0].split("]", 1)[0]
     if found := _FIELD_PATH.fullmatch(inner):
@@ -191,4 +192,4 @@ def parse_field(text: str) -> str:
     rest = inner[found.end() :] if found else inner
     if not rest:
         raise ValueError("syntax error: unexpected $end, expecting KEY or STRING")
-    raise ValueError(f"unexpected char {rest.lstrip()[0]}")
+    raise ValueError(f"unexpected char {rest.lstrip(_BLANKS)[0]}")
