@@ -1,12 +1,12 @@
 """One line's format. For samples: some microseconds a line, so not for each.
 
-JSON is parsed and its keys are compared, and so are those of lines that begin with key=value; all
-others are matched against the patterns.
+A line of JSON is parsed and its keys are compared, and so are those of a line that begins with
+key=value; any line is matched against the patterns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,24 +27,22 @@ def recognise(line: bytes, formats: Sequence[Format]) -> str:
     """The name of the first of the formats that a line is of; empty where it is of none."""
     if len(line) > MAX_LINE:
         return ""
-    text = line.strip(b" \t\r\n")
+    has = _has(line.strip(b" \t\r\n"))
+    for known in formats:
+        if known.patterns:
+            if known.matches(line):
+                return known.name
+        elif known.rest in has and any(all(map(has[known.rest], keys)) for keys in known.keys):
+            return known.name
+    return ""
+
+
+def _has(text: bytes) -> dict[Rest, Callable[[str], bool]]:
+    """Whether a key is in the line, by what the line can be read as."""
     if text.startswith(b"{"):
-        return _by_keys(formats, Rest.JSON, _json_has(text))
-    for known in formats:
-        if known.patterns and known.matches(line):
-            return known.name
-    if _LOGFMT.search(text):
-        return _by_keys(formats, Rest.LOGFMT, _logfmt_has(text))
-    return ""
-
-
-def _by_keys(formats: Iterable[Format], rest: Rest, has: Callable[[str], bool] | None) -> str:
-    if has is None:
-        return ""
-    for known in formats:
-        if known.rest is rest and any(all(map(has, group)) for group in known.keys):
-            return known.name
-    return ""
+        found = _json_has(text)
+        return {Rest.JSON: found} if found is not None else {}
+    return {Rest.LOGFMT: _logfmt_has(text)} if _LOGFMT.search(text) else {}
 
 
 def _json_has(text: bytes) -> Callable[[str], bool] | None:

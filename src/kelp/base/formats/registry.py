@@ -5,7 +5,18 @@ What is told by little (any JSON, any logfmt) stands behind what is told by much
 
 from __future__ import annotations
 
-from kelp.base.formats import envoy, general, haproxy, nginx, traefik
+from kelp.base.formats import (
+    auditd,
+    coredns,
+    envoy,
+    etcd,
+    general,
+    haproxy,
+    klog,
+    network,
+    nginx,
+    traefik,
+)
 from kelp.base.formats.format import Format
 from kelp.base.formats.recognise import recognise as _recognise
 
@@ -17,6 +28,11 @@ FORMATS: tuple[Format, ...] = (
     *traefik.FORMATS,
     *envoy.FORMATS,
     *haproxy.FORMATS,
+    *klog.FORMATS,
+    *coredns.FORMATS,
+    *etcd.FORMATS,
+    *auditd.FORMATS,
+    *network.FORMATS,
     *general.FORMATS,
 )
 
