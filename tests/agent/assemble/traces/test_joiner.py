@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kelp.agent.assemble.traces import joiner as joiner_module
@@ -21,6 +23,17 @@ def trace(frames: int) -> list[bytes]:
 def test_a_batch_without_traces_is_passed_on_as_it_is():
     lines = batch([Line(b"one"), Line(b"two"), Line(b"  three")])
     assert Node().joiner.join(lines) is lines
+
+
+def test_where_only_the_last_rows_wait_nothing_is_copied():
+    lines = batch([Line(b"one", "a"), Line(b"two", "b"), Line(HEAD, "b"), Line(HEAD, "a")])
+    lines = replace(lines, marks={1: {"k": "v"}, 3: {"k": "w"}})
+    node = Node()
+    found = node.joiner.join(lines)
+    assert lines.body.buffers()[2].address == found.body.buffers()[2].address
+    assert [b"one", b"two"] == [r[-1] for r in records(found)]
+    assert {1: {"k": "v"}} == found.marks
+    assert [HEAD, HEAD] == [r[-1] for r in node.finish()]
 
 
 def test_a_record_has_the_time_and_the_place_of_its_first_line():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +73,9 @@ def made_lines(made: Made, observed_ns: int) -> Lines:
 
 def merged(lines: Lines, bodies: Bodies, gone: list[int], made: Made) -> Lines:
     """The batch without the rows that are `gone`, and with what was made, each in its place."""
+    left = len(lines) - len(gone)
+    if not len(made) and (not gone or min(gone) >= left):
+        return _beginning(lines, left)  # only the last rows wait: nothing needs to be copied
     keep = np.ones(len(lines), np.bool_)
     keep[gone] = False
     kept = np.flatnonzero(keep)
@@ -94,6 +97,19 @@ def merged(lines: Lines, bodies: Bodies, gone: list[int], made: Made) -> Lines:
         body=_bodies(bodies, kept, Bodies(extra.body), order),
         marks=_marks(lines.marks, kept, extra.marks, order, new),
         observed_ns=lines.observed_ns,
+    )
+
+
+def _beginning(lines: Lines, count: int) -> Lines:
+    """The first rows, as they lie in memory."""
+    return replace(
+        lines,
+        instance=lines.instance[:count],
+        stream=lines.stream[:count],
+        timestamp=lines.timestamp[:count],
+        position=lines.position[:count],
+        body=lines.body.slice(0, count),
+        marks={row: marks for row, marks in lines.marks.items() if row < count},
     )
 
 
