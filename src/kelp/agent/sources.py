@@ -1,5 +1,4 @@
-"""The sources beside the pods' logs, as the settings want them: files, journald, the kernel,
-and journals of other nodes through the API server.
+"""The sources beside the pods' logs, as the settings want them: files, journald, the kernel.
 
 Each is a collector and the assembler that understands it; the pipeline reads them in turn. A source
 that cannot be had on this node is off, and has said so.
@@ -28,6 +27,7 @@ from kelp.agent.collect import FileLogCollector, JournalCollector, KmsgCollector
 from kelp.agent.collect.kmsg import read_boot_id
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.oomcounts import OomCountCollector
+from kelp.agent.elsewhere import sources_elsewhere
 from kelp.agent.pipeline import Source
 from kelp.base.clock import Clock
 from kelp.base.podnames import PodNames
@@ -41,7 +41,7 @@ def node_sources(
     agent: Agent, clock: Clock, checkpoints: Checkpoints, metrics: CollectMetrics
 ) -> list[Source[Any]]:
     """What the node itself writes; `checkpoints` gives those of a stage by its name."""
-    sources: list[Source[Any]] = []
+    sources: list[Source[Any]] = sources_elsewhere(agent, clock, checkpoints, metrics)
     kernel = _KernelLines(agent, checkpoints)
     if agent.files:
         files = FileLogCollector(agent, clock, checkpoints("files.collect"), metrics)

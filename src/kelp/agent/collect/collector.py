@@ -25,6 +25,7 @@ from kelp.agent.collect.descriptors import Descriptors
 from kelp.agent.collect.filetree import FileTree
 from kelp.agent.collect.handling import Handler
 from kelp.agent.collect.instancelog import InstanceLog
+from kelp.agent.collect.links import LinkTree
 from kelp.agent.collect.logfile import MIN_READ_BYTES, LogFile
 from kelp.agent.collect.logs import Logs
 from kelp.agent.collect.metrics import CollectMetrics
@@ -246,6 +247,14 @@ class LogCollector:
             container.watched = self._watcher.watch_folder(str(container.path), container)
         self._dirty[container] = None
 
+    def _watch_behind(self, container: Container) -> None:
+        """Watch the folders that links lead to; what came before the watch is looked for again."""
+        for folder in container.behind.values():
+            if not folder.watched:
+                folder.watched = self._watcher.watch_folder(str(folder.path), container)
+                if folder.watched:
+                    self._dirty[container] = None
+
     def _look_at_unwatched(self, now: float) -> None:
         self._dirty |= self._unsettled
         self._unsettled = {}
@@ -273,6 +282,7 @@ class LogCollector:
 
     def _reconcile(self, container: Container) -> None:
         logs, outcome = self._logs.reconcile(container)
+        self._watch_behind(container)
         if outcome is Outcome.UNSETTLED:
             self._unsettled[container] = None
         if any(file.gone for log in logs for file in log.files):
@@ -405,6 +415,24 @@ class PodLogCollector(LogCollector):
         # Absolute, but with its links unresolved: labels name the path that people know.
         root = Path(os.path.abspath(settings.pods_dir))  # noqa: PTH100
         tree = PodTree(root, metrics, settings.node, settings.cluster)
+        super().__init__(settings, clock, checkpoints, tree, metrics)
+
+
+class LinkedLogCollector(LogCollector):
+    """Reads what links in `settings.containers_dir` lead to, where `pods_dir` does not have it."""
+
+    def __init__(
+        self,
+        settings: Agent,
+        clock: Clock,
+        checkpoints: Mapping[str, bytes],
+        metrics: CollectMetrics,
+    ) -> None:
+        root, pods = (
+            Path(os.path.abspath(folder))  # noqa: PTH100 - links unresolved, as above
+            for folder in (settings.containers_dir, settings.pods_dir)
+        )
+        tree = LinkTree(root, pods, metrics, settings.node, settings.cluster)
         super().__init__(settings, clock, checkpoints, tree, metrics)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from kelp.agent.collect.checkpoint import Checkpoint, FileMark
 from kelp.agent.collect.fingerprint import Fingerprint
 from kelp.agent.collect.lines import stamp_ns
+from kelp.agent.collect.linked import name_behind
 from kelp.agent.collect.logfile import LogFile
 from kelp.agent.collect.paths import LogName, parse_log_name
 from kelp.agent.collect.sources import GzSource
@@ -171,7 +172,7 @@ class InstanceLog:
         self.files += [self._restored(m) for m in checkpoint.waiting]
 
     def _restored(self, mark: FileMark, *, done: bool = False) -> LogFile:
-        name = self._parse(mark.name) or LogName(mark.name, "")
+        name = self._parse(mark.name) or name_behind(mark.name, self.restart)
         file = LogFile(self.folder / mark.name, name)
         file.device, file.inode = mark.device, mark.inode
         file.mark = Fingerprint(mark.length, mark.digest, mark.start)

@@ -57,7 +57,7 @@ class Logs:
         elif self._standing.get(container.path) is not container:
             return [], Outcome.SETTLED  # a static pod's, which has come again under this path
         for listing in range(_LISTINGS):
-            names = _names_of(container)
+            names = container.logs()
             if names is None:
                 return [], Outcome.UNSETTLED
             logs = self._logs_of(container, names)
@@ -164,15 +164,3 @@ class Logs:
 def _tombstone(naming: Naming, log: InstanceLog) -> bytes | None:
     """What is kept of a log that is gone and may come again: its position, which never repeats."""
     return encode(Checkpoint(next_base=log.next_base)) if naming.comes_again else None
-
-
-def _names_of(container: Container) -> dict[str, list[LogName]] | None:
-    listed = [] if container.gone else container.names()
-    if listed is None:
-        return None
-    names: dict[str, list[LogName]] = defaultdict(list)
-    for text in listed:
-        name = container.naming.parse(text)
-        if name is not None:
-            names[name.restart].append(name)
-    return names

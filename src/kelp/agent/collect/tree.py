@@ -2,18 +2,22 @@
 
 The tree is pods folder / pod / container. inotify says where names changed; the periodic scan says
 it too, for folders that inotify cannot see, and is cheap because a folder whose modification time
-has not changed is not read again. Symlinked folders are followed.
+has not changed is not read again. Symlinked folders are followed, and so are links in the place of
+log files: what was rotated away behind such a link lies in another folder, which belongs to the one
+that has the link.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from pathlib import Path
 from typing import Protocol
 
+from kelp.agent.collect.linked import link_target, rotated_behind
 from kelp.agent.collect.metrics import CollectMetrics
-from kelp.agent.collect.paths import Naming, PodFolder, PodNaming, parse_pod_folder
+from kelp.agent.collect.paths import LogName, Naming, PodFolder, PodNaming, parse_pod_folder
 
 RECENT_NS = 2_000_000_000
 """A folder changed so lately is read again at the next scan: a further change within one tick of
@@ -72,6 +76,32 @@ class Container(Folder):
     def __init__(self, path: Path, naming: Naming) -> None:
         super().__init__(path)
         self.naming = naming
+        self.behind: dict[str, Folder] = {}  # folders that links in this one lead to
+
+    def changed(self, now_ns: int) -> bool:
+        """See Folder; also where names may have changed in a folder behind a link."""
+        behind = [folder.changed(now_ns) for folder in self.behind.values()]
+        return super().changed(now_ns) or any(behind)
+
+    def logs(self) -> dict[str, list[LogName]] | None:
+        """The files in the folder and behind its links, by log; None where it cannot be read."""
+        listed = [] if self.gone else self.names()
+        if listed is None:
+            return None
+        found: dict[str, list[LogName]] = defaultdict(list)
+        behind: dict[str, Folder] = {}
+        for text in listed:
+            name = self.naming.parse(text)
+            if name is None:
+                continue
+            found[name.restart].append(name)
+            target = link_target(self.path / text) if name.live else None
+            if target is not None:
+                found[name.restart] += rotated_behind(target, name.restart)
+                folder = str(target.parent)
+                behind[folder] = self.behind.get(folder) or Folder(target.parent)
+        self.behind = behind
+        return found
 
 
 class Pod(Folder):
