@@ -8,6 +8,7 @@ from kelp.server.query.logql.parser import parse_log_query
 from kelp.server.query.logql.printer import stage_text
 from kelp.server.query.plan.prefilter import prefilter
 from kelp.server.query.sql.lines import PlainDialect
+from kelp.server.query.streams import Selected
 from tests.server.query.golden import Case, cases
 
 
@@ -21,4 +22,5 @@ def test_conditions(case: Case) -> None:
 
 def test_a_label_that_a_stream_has_is_not_looked_for_in_the_line() -> None:
     query = parse_log_query('{a="b"} | json | level="error" | n > 5')
-    assert prefilter(query.stages, PlainDialect(), [{"level": "x", "n": "1"}]).conditions == []
+    selected = Selected({1: {"level": "x", "n": "1"}})
+    assert prefilter(query.stages, PlainDialect(), selected).conditions == []

@@ -69,6 +69,7 @@ def stages() -> st.SearchStrategy[ast.Stage]:
         | st.just(ast.Regexp("(?P<a>.)"))
         | st.just(ast.Pattern("<a> <_>"))
         | st.just(ast.Unpack())
+        | st.builds(ast.Fields, st.lists(NAMES, max_size=2).map(tuple))
         | st.builds(ast.LabelFilter, filters())
         | st.builds(ast.LineFormat, st.sampled_from(["{{.a}}", "x", ""]))
         | st.builds(ast.LabelFormat, st.tuples(renames))
@@ -84,14 +85,20 @@ def log_queries() -> st.SearchStrategy[ast.LogQuery]:
 
 
 def _can_be_written(pipeline: tuple[ast.Stage, ...]) -> bool:
-    """No text means `drop app` and then the line filter `!= ""`: it is the matcher `app != ""`."""
+    """No text means `drop app` and then the line filter `!= ""`: it is the matcher `app != ""`.
+
+    Nor does one mean `fields` and then `!= ""`: it is a filter of the label `fields`.
+    """
     return not any(
-        isinstance(before, ast.Drop | ast.Keep)
-        and isinstance(before.items[-1], str)
-        and isinstance(stage, ast.LineFilter)
-        and stage.op in ("!=", "!~")
+        _ends_in_name(before) and isinstance(stage, ast.LineFilter) and stage.op in ("!=", "!~")
         for before, stage in pairwise(pipeline)
     )
+
+
+def _ends_in_name(stage: ast.Stage) -> bool:
+    if isinstance(stage, ast.Fields):
+        return not stage.names
+    return isinstance(stage, ast.Drop | ast.Keep) and isinstance(stage.items[-1], str)
 
 
 def groupings() -> st.SearchStrategy[ast.Grouping | None]:

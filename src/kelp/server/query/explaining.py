@@ -16,6 +16,7 @@ from kelp.server.query.logql.printer import filter_text, stage_text, to_text
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.plan import logs
 from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.implicit import settled, with_uses
 from kelp.server.query.plan.metrics import evaluate
 from kelp.server.query.plan.prefilter import prefilter
 from kelp.server.query.run import Run
@@ -54,7 +55,7 @@ def explain(expression: ast.Expression, context: Context, asked: Asked) -> dict[
     estimates = [_estimate(context, sql) for sql in dry.questions]
     return {
         "query": to_text(expression),
-        "plan": _plan(expression, context),
+        "plan": _plan(expression, context, asked),
         "sql": dry.questions,
         "estimate": {
             "rows": sum(e["rows"] for e in estimates),
@@ -74,7 +75,7 @@ def _answer(expression: ast.Expression, context: Context, asked: Asked) -> None:
     step = asked.step_ns
     count = (asked.end_ns - asked.start_ns) // step + 1 if step else 1
     steps = Steps(asked.start_ns if step else asked.end_ns, step or 1, count)
-    evaluate(expression, steps, context, instant=not step)
+    evaluate(with_uses(expression), steps, context, instant=not step)
 
 
 def _estimate(context: Context, sql: str) -> dict[str, int]:
@@ -90,25 +91,32 @@ def _estimate(context: Context, sql: str) -> dict[str, int]:
     return {"rows": rows, "bytes": rows * total // total_rows if total_rows else 0}
 
 
-def _plan(node: ast.Expression, context: Context) -> dict[str, Any]:
+def _plan(expression: ast.Expression, context: Context, asked: Asked) -> dict[str, Any]:
+    if isinstance(expression, ast.LogQuery):
+        return {"operation": "records", **_pipeline(expression, context, asked)}
+    return _metric_plan(with_uses(expression), context, asked)
+
+
+def _metric_plan(node: ast.Metric, context: Context, asked: Asked) -> dict[str, Any]:
     match node:
-        case ast.LogQuery():
-            return {"operation": "records", **_pipeline(node, context)}
         case ast.RangeAggregation():
+            reach_ns = node.range.range_ns + max(node.range.offset_ns, 0)
             return {
                 "operation": node.op,
                 "range_ns": node.range.range_ns,
                 "offset_ns": node.range.offset_ns,
-                **_pipeline(node.range.query, context),
+                **_pipeline(
+                    node.range.query, context, replace(asked, start_ns=asked.start_ns - reach_ns)
+                ),
                 **(_unwrap(node.range.unwrap) if node.range.unwrap else {}),
             }
         case ast.VectorAggregation() | ast.LabelReplace():
             name = node.op if isinstance(node, ast.VectorAggregation) else "label_replace"
-            return {"operation": name, "of": [_plan(node.expression, context)]}
+            return {"operation": name, "of": [_metric_plan(node.expression, context, asked)]}
         case ast.BinaryOperation():
             return {
                 "operation": node.op,
-                "of": [_plan(node.left, context), _plan(node.right, context)],
+                "of": [_metric_plan(side, context, asked) for side in (node.left, node.right)],
             }
         case _:
             return {"operation": "number", "value": node.value}
@@ -118,8 +126,12 @@ def _unwrap(node: ast.Unwrap) -> dict[str, Any]:
     return {"unwrap": node.label, "unwrap_filters": [filter_text(f) for f in node.filters]}
 
 
-def _pipeline(query: ast.LogQuery, context: Context) -> dict[str, Any]:
-    before = prefilter(query.stages, context.dialect)
+def _pipeline(query: ast.LogQuery, context: Context, asked: Asked) -> dict[str, Any]:
+    selected = context.streams.select(
+        context.run, context.scope, query.matchers, asked.start_ns, asked.end_ns
+    )
+    stages = settled(query.stages, selected.labels)
+    before = prefilter(stages, context.dialect, selected)
     return {
         "selector": to_text(ast.LogQuery(query.matchers)),
         "in_sql": [*before.conditions, *before.read],

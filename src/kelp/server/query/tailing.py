@@ -16,7 +16,9 @@ import numpy.typing as npt
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.pipeline.compile import compile_stages
 from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.implicit import settled
 from kelp.server.query.plan.logs import by_stream, entry_of
+from kelp.server.query.plan.needles import elsewhere
 from kelp.server.query.plan.prefilter import prefilter
 from kelp.server.query.records import COLUMNS, TIME_SQL, Record, read
 from kelp.server.query.sql.text import all_of, timestamp
@@ -49,7 +51,9 @@ def poll(
     selected = context.streams.select(context.run, context.scope, query.matchers, low, now_ns)
     if not selected.labels:
         return [], after
-    before = prefilter(query.stages, context.dialect, list(selected.labels.values()))
+    stages = settled(query.stages, selected.labels)
+    ask = elsewhere(context, selected, low, now_ns)
+    before = prefilter(stages, context.dialect, selected, ask)
     where = all_of(
         [
             f"timestamp >= {timestamp(low)}",

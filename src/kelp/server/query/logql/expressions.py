@@ -96,6 +96,18 @@ class Unpack(Node):
     """`unpack`: the strings of a packed JSON line become labels, `_entry` the line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fields(Node):
+    """`fields`, Kelp's own: what the line's format says it holds; all of it or the named ones.
+
+    An `implied` one was not written: the names are those that stand around it and may be fields
+    (see plan.implicit). It stands in no printed query.
+    """
+
+    names: tuple[str, ...] = ()
+    implied: bool = False
+
+
 # --- label filters ----------------------------------------------------------------------------
 
 
@@ -213,6 +225,7 @@ Stage: TypeAlias = (
     | Regexp
     | Pattern
     | Unpack
+    | Fields
     | LabelFilter
     | LineFormat
     | LabelFormat

@@ -195,6 +195,8 @@ def _parser(node: ast.Stage) -> str:
             return f"logfmt{flags} {_extractions(node.extractions)}".rstrip()
         case ast.Unpack():
             return "unpack"
+        case ast.Fields():
+            return f"fields {', '.join(node.names)}".rstrip()
         case _:
             return "decolorize"
 

@@ -12,6 +12,7 @@ from kelp.server.query.logql.filters import FilterParser
 
 _T = TypeVar("_T")
 _LINE_OPS = ("|=", "!=", "|~", "!~", "|>", "!>")
+_COMPARISONS = ("=", "==", "!=", "=~", "!~", ">", ">=", "<", "<=")
 _MAX_STAGES = 500
 
 
@@ -74,6 +75,8 @@ class StageParser(FilterParser):
         if parse := self._named(at).get(self.peek().kind):
             self.take()
             return parse()
+        if self._at_fields():
+            return self._fields(at)
         if self.at(tokens.IDENTIFIER, "("):
             return ast.LabelFilter(self.label_filter(), at=at)
         raise self.unexpected_for(f"a label filter or one of {' '.join(self._named(at))}")
@@ -91,6 +94,19 @@ class StageParser(FilterParser):
             "drop": lambda: ast.Drop(self._list(self._named_matcher), at=at),
             "keep": lambda: ast.Keep(self._list(self._named_matcher), at=at),
         }
+
+    def _at_fields(self) -> bool:
+        """`fields` is no keyword, for labels are called so: a filter on one is a filter."""
+        named = self.at(tokens.IDENTIFIER) and self.peek().text == "fields"
+        return named and self.peek(1).kind not in _COMPARISONS
+
+    def _fields(self, at: Place) -> ast.Fields:
+        self.take()
+        names = self._list(self._name) if self.at(tokens.IDENTIFIER) else ()
+        return ast.Fields(names, at=at)
+
+    def _name(self) -> str:
+        return self.expect(tokens.IDENTIFIER).text
 
     def _line_format(self) -> ast.LineFormat:
         template = self.expect(tokens.STRING)

@@ -9,6 +9,7 @@ from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.errors import PartError, stage_error
 from kelp.server.query.logql.printer import stage_text
 from kelp.server.query.pipeline import formats, texts
+from kelp.server.query.pipeline.fields_step import FieldsStep
 from kelp.server.query.pipeline.hints import ALL, Hints
 from kelp.server.query.pipeline.json_parser import JsonParser, JsonPathParser, UnpackParser
 from kelp.server.query.pipeline.json_path import Path, parse_path
@@ -56,7 +57,7 @@ def run_steps(steps: Iterable[Step], row: Row) -> bool:
     return all(step(row) for step in steps)
 
 
-def _step(stage: ast.Stage, hints: Hints) -> Step:
+def _step(stage: ast.Stage, hints: Hints) -> Step:  # noqa: PLR0912 - a case a stage
     match stage:
         case ast.LineFilter():
             return texts.line_filter(stage)
@@ -72,6 +73,8 @@ def _step(stage: ast.Stage, hints: Hints) -> Step:
             return texts.PatternParser(stage.pattern, hints)
         case ast.Unpack():
             return UnpackParser(hints)
+        case ast.Fields():
+            return FieldsStep(stage, hints)
         case ast.LineFormat():
             return formats.line_format(stage)
         case ast.LabelFormat():

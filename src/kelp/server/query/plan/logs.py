@@ -10,6 +10,8 @@ from kelp.server.query.metric.frame import Key, key_of
 from kelp.server.query.pipeline.compile import Step, compile_stages, run_steps
 from kelp.server.query.pipeline.row import Row, layered
 from kelp.server.query.plan.context import Context
+from kelp.server.query.plan.implicit import settled
+from kelp.server.query.plan.needles import elsewhere
 from kelp.server.query.plan.prefilter import Prefilter, prefilter
 from kelp.server.query.plan.slices import Source, slices
 from kelp.server.query.records import COLUMNS, Record, read
@@ -24,10 +26,12 @@ def plan_source(  # noqa: PLR0913 - the parts of one question
     start_ns: int, end_ns: int, limit: int | None, backward: bool,
 ) -> tuple[Source, Prefilter]:  # fmt: skip
     """What is read, between start (in it) and end (outside), and what is left to do with it."""
-    before = prefilter(query.stages, context.dialect, list(selected.labels.values()))
-    where = all_of([selected.condition(), before.sql])
     start = max(start_ns, selected.first_ns)
     end = min(end_ns, selected.last_ns + 1)
+    stages = settled(query.stages, selected.labels)
+    ask = elsewhere(context, selected, start, end)
+    before = prefilter(stages, context.dialect, selected, ask)
+    where = all_of([selected.condition(), before.sql])
     max_rows = limit if limit is not None and not before.rest else 0
     return Source(COLUMNS, where, start, end, backward, max_rows or 0), before
 

@@ -14,11 +14,15 @@ from kelp.server.ports import Dialect
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.pipeline.compile import filter_labels
 from kelp.server.query.pipeline.row import ERROR, ERROR_DETAILS, EXTRACTED
+from kelp.server.query.plan.needles import Elsewhere, Needles, anywhere
 from kelp.server.query.records import VIRTUAL
 from kelp.server.query.sql.fields import fields_of
 from kelp.server.query.sql.filters import filter_condition
 from kelp.server.query.sql.lines import LineConditions
-from kelp.server.query.sql.text import all_of, any_of, string, to_bytes
+from kelp.server.query.sql.text import all_of, any_of
+from kelp.server.query.streams import Selected
+
+NO_STREAMS = Selected({})
 
 # Behind these the line, or a label, may be anything.
 _REWRITES_LINE = (ast.LineFormat, ast.Unpack, ast.Decolorize)
@@ -49,13 +53,17 @@ class Prefilter:
 
 
 def prefilter(
-    stages: Sequence[ast.Stage], dialect: Dialect, stream_labels: Sequence[dict[str, str]] = ()
+    stages: Sequence[ast.Stage],
+    dialect: Dialect,
+    selected: Selected = NO_STREAMS,
+    elsewhere: Elsewhere = anywhere,
 ) -> Prefilter:
-    """Split a pipeline; `stream_labels` are those of the streams that were found."""
+    """Split a pipeline; `selected` are the streams that were found."""
     lines = LineConditions(dialect)
     conditions: list[str] = []
     read: list[str] = []
-    parsed = _ParsedFilters(stream_labels)
+    parsed = _ParsedFilters(selected)
+    needles = Needles(dialect, selected, elsewhere)
     rest: list[ast.Stage] = []
     line_is_body = labels_from_line = True
     for stage in stages:
@@ -65,7 +73,7 @@ def prefilter(
             if exact is not None:
                 continue
         elif isinstance(stage, ast.LabelFilter) and labels_from_line:
-            conditions.append(_necessary(stage.filter, dialect, stream_labels))
+            conditions.append(needles.of(stage.filter, parsed.parsers))
             read.append(parsed.condition(stage.filter))
         rest.append(stage)
         parsed.see(stage)
@@ -78,9 +86,11 @@ def prefilter(
 class _ParsedFilters:
     """Filters behind the one parser of a pipeline: SQL reads the label, or leaves the line be."""
 
-    def __init__(self, stream_labels: Sequence[dict[str, str]]) -> None:
-        self._stream_labels = stream_labels
+    def __init__(self, selected: Selected) -> None:
+        self._selected = selected
+        self._stream_labels = list(selected.labels.values())
         self._parser: ast.Stage | None = None
+        self.parsers: tuple[ast.Stage, ...] = ()
         self._clear = True
 
     def see(self, stage: ast.Stage) -> None:
@@ -89,6 +99,7 @@ class _ParsedFilters:
             return
         self._clear = self._clear and self._parser is None
         self._parser = stage
+        self.parsers = (*self.parsers, stage)
 
     def condition(self, node: ast.Filter) -> str:
         """Holds wherever the filter can; `1` where SQL cannot tell."""
@@ -111,36 +122,3 @@ class _ParsedFilters:
             or any(name in labels for labels in self._stream_labels)
             for name in names
         )
-
-
-def _necessary(node: ast.Filter, dialect: Dialect, stream_labels: Sequence[dict[str, str]]) -> str:
-    """A condition that holds wherever the filter can; `1` where nothing is known."""
-    match node:
-        case ast.And():
-            both = (_necessary(n, dialect, stream_labels) for n in (node.left, node.right))
-            return all_of(both)
-        case ast.Or():
-            either = [_necessary(n, dialect, stream_labels) for n in (node.left, node.right)]
-            return "1" if "1" in either else any_of(either)
-        case ast.Matcher(name, "=", value) if _from_line(name, value, stream_labels):
-            return any_of(
-                [
-                    dialect.contains("body", to_bytes(value)),
-                    "position(body, '\\\\') > 0",
-                    f"has(mapValues(attributes), {string(value)})",
-                ]
-            )
-        case _:
-            return "1"
-
-
-def _from_line(name: str, value: str, stream_labels: Sequence[dict[str, str]]) -> bool:
-    """Whether a label of this name can only come out of the line or the metadata, as it is."""
-    plain = name.removesuffix(EXTRACTED)
-    return (
-        value != ""
-        and " " not in value  # a blank may stand for what was no UTF-8
-        and name not in (ERROR, ERROR_DETAILS, *VIRTUAL)
-        and plain not in VIRTUAL
-        and not any(name in labels or plain in labels for labels in stream_labels)
-    )

@@ -11,13 +11,15 @@ from kelp.server.query.metric.cells import SECOND, Cells, frame_of, joined
 from kelp.server.query.metric.frame import Frame, Labels, Steps, key_of
 from kelp.server.query.metric.samples import Samples
 from kelp.server.query.metric.windows import Windows
-from kelp.server.query.pipeline.compile import compile_stages, run_steps
+from kelp.server.query.pipeline.compile import compile_stages, required_labels, run_steps
 from kelp.server.query.pipeline.label_filters import label_filter
 from kelp.server.query.pipeline.labels import metric_labels
 from kelp.server.query.pipeline.row import ERROR, PRESERVE_ERROR, Row, layered
 from kelp.server.query.plan import counts
 from kelp.server.query.plan.context import Context, RangeQuestion
 from kelp.server.query.plan.grouping import Kept
+from kelp.server.query.plan.implicit import settled_range
+from kelp.server.query.plan.needles import elsewhere
 from kelp.server.query.plan.prefilter import Prefilter, prefilter
 from kelp.server.query.plan.pushdown import Pushdown, push_down
 from kelp.server.query.plan.pushed import pushed_cells
@@ -34,6 +36,7 @@ def evaluate_range(node: ast.RangeAggregation, steps: Steps, context: Context, k
     selected = context.streams.select(
         context.run, context.scope, node.range.query.matchers, windows.origin_ns, windows.end_ns
     )
+    node = settled_range(node, selected)
     frame = _frame(RangeQuestion(node, windows, context, kept, selected))
     if node.op == "absent_over_time":
         return _absent(node, frame, steps)
@@ -44,7 +47,8 @@ def _frame(asked: RangeQuestion) -> Frame:
     node, context, selected = asked.node, asked.context, asked.selected
     if not selected.labels:
         return Frame.empty(asked.windows.steps.count)
-    before = prefilter(node.range.query.stages, context.dialect, list(selected.labels.values()))
+    ask = elsewhere(context, selected, asked.windows.origin_ns, asked.windows.end_ns)
+    before = prefilter(node.range.query.stages, context.dialect, selected, ask)
     if not before.rest and node.range.unwrap is None:
         return counts.count_frame(asked, before.sql)
     derive = context.settings.derive_detected_level
@@ -164,7 +168,7 @@ class _Extractor:
         self._filters = [label_filter(f) for f in self._unwrap.filters] if self._unwrap else []
         self._convert = _CONVERSIONS[self._unwrap.conversion] if self._unwrap else parse_float
         self.labels = metric_labels(kept.grouping, no_labels=kept.no_labels)
-        wanted = {*(kept.hints.required or ()), *(kept.names or ())}
+        wanted = {*(kept.hints.required or ()), *(kept.names or ()), *required_labels(stages)}
         self.reads_ids = not wanted.isdisjoint(VIRTUAL)
 
     def __call__(self, row: Row) -> float | None:
