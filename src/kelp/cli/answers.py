@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REPORTS = ("top", "ps", "iostat", "vmstat", "ss", "route", "pressure", "cgroups")
 BUNDLE = "support-bundle"
+# Of the caller's time: the file that is begun last may take some of it, and the way there.
+_OF_TIME = 0.75
 
 
 def answers(clock: Clock | None = None) -> Answers:
@@ -53,10 +55,22 @@ def _answer(ask: Ask, agent: Agent, clock: Clock) -> Iterable[bytes]:
     from kelp.agent.ask import RefusedAskError  # noqa: PLC0415 - see the module
     from kelp.node.host.question import QuestionError  # noqa: PLC0415
 
+    if ask.report == BUNDLE:
+        return _bundle(ask, agent, clock)
     try:
         return _report(ask, agent.settings, clock)
     except QuestionError as e:
         raise RefusedAskError(str(e)) from e
+
+
+def _bundle(ask: Ask, agent: Agent, clock: Clock) -> Iterable[bytes]:
+    from kelp.agent.ask import RefusedAskError  # noqa: PLC0415 - see the module
+    from kelp.cli.bundle import Bundle  # noqa: PLC0415
+
+    if ask.parameters:
+        raise RefusedAskError(f"{BUNDLE} takes no parameters; got {', '.join(ask.parameters)}")
+    bundle = Bundle(agent.settings, agent.own_files(), "agent")
+    return bundle.pieces(clock, ask.timeout_s * _OF_TIME)
 
 
 def _report(ask: Ask, settings: Settings, clock: Clock) -> list[bytes]:

@@ -35,6 +35,10 @@ COMMANDS = {
     "trace": ("kelp.cli.trace", "Show where a log lies: files, bytes, and what is stored of them."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
     "node": ("kelp.cli.node", "Show what this node is doing, with pod and container."),
+    "support-bundle": (
+        "kelp.cli.support_bundle",
+        "Put what a node says of itself into one redacted archive.",
+    ),
     "server": ("kelp.cli.server", "Run the server: receives, stores, answers."),
     "agent": ("kelp.cli.agent", "Run the agent: collects this node's logs."),
     "config": ("kelp.cli.config", "Check and show the configuration."),

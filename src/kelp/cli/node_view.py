@@ -142,18 +142,20 @@ def one_node(argument: str | None, option: str) -> str:
 
 _ROOTS = {"--proc": "proc", "--sys": "sys_", "--pods-dir": "pods_dir"}
 
-NODE_OPTIONS = (
-    click.argument("node_argument", metavar="[NODE]", required=False),
-    click.option(
+
+def node_options(function: F) -> F:
+    """NODE and --node, as `node_argument` and `node_option`: see one_node."""
+    option = click.option(
         "--node",
         "node_option",
         default="",
         help="The node: its agent is asked through the server. Default: this machine.",
-    ),
-)
+    )
+    return click.argument("node_argument", metavar="[NODE]", required=False)(option(function))
+
 
 _OPTIONS = (
-    *NODE_OPTIONS,
+    node_options,
     click.option(
         "-o",
         "--output",

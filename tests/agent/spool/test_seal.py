@@ -96,6 +96,12 @@ def test_a_segment_moved_to_another_number_counts_as_damaged(tmp_path):
     assert waiting(spool) == [(1, b"aaaa")]
 
 
+def test_signed_bytes_as_arrow_has_them_are_taken():
+    sealer = AesSealer(bytes(32))
+    sealed = sealer.seal(memoryview(b"abc").cast("b"), b"name")
+    assert bytes(sealer.open(sealed, b"name")) == b"abc"
+
+
 def test_the_same_text_is_never_stored_the_same():
     vault = sealed()
     stored = {bytes(vault.put_segment(memoryview(b"x"), "a", 1)) for _ in range(10)}

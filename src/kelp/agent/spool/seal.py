@@ -91,6 +91,8 @@ class AesSealer:
         """MAGIC, salt, then chunks of 1 MiB, each followed by its tag."""
         salt = self._entropy(_SALT)
         cipher = self._derive(salt, b"segment")
+        # Arrow's buffers hold signed bytes, which the cipher does not take.
+        data = data.cast("B")
         out = bytearray(MAGIC + salt)
         count = max(1, -(-len(data) // _CHUNK))
         for i in range(count):

@@ -74,6 +74,8 @@ class Exchange:
         async with self._putting:
             if self.ended and part.number >= self._next:
                 raise GoneError
+            if self.left_s <= 0:
+                raise LateError
             if part.number < self._next:
                 return
             if part.number > self._next:

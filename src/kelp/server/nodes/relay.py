@@ -34,8 +34,10 @@ MAX_EXCHANGES = 256
 # An agent has one; one more is there for a moment when it starts anew.
 _MAX_POLLS = 4
 
-# Between two of its requests an agent is away for as long as its longest wait before a retry.
+# Between two of its requests an agent is away for as long as its longest wait before a retry; one
+# that has hung up comes back at once (its settings were read again) or not so soon.
 CONNECTED_S = 60.0
+HUNG_UP_S = 5.0
 _FORGET_S = 86_400.0
 
 
@@ -49,12 +51,14 @@ class Node:
     seen: float
     seen_ns: int
     polls: int = 0
+    hung_up: bool = False
     waiting: deque[Exchange] = field(default_factory=deque)
     wakes: set[asyncio.Future[None]] = field(default_factory=set)
 
     def connected(self, now: float) -> bool:
         """Whether its agent is there, or was a moment ago."""
-        return bool(self.polls) or now - self.seen < CONNECTED_S
+        patience_s = HUNG_UP_S if self.hung_up else CONNECTED_S
+        return bool(self.polls) or now - self.seen < patience_s
 
     async def change(self) -> None:
         """Wait until something has changed."""
@@ -102,6 +106,9 @@ class Relay:
             return None
         except TimeoutError:
             return None
+        except asyncio.CancelledError:
+            node.hung_up = True
+            raise
         finally:
             node.polls -= 1
             self._touch(node)
@@ -190,7 +197,7 @@ class Relay:
             if len(self._nodes) >= MAX_NODES:
                 raise busy(f"{MAX_NODES} nodes are known, which is the most", 60)
             node = self._nodes[key] = Node(tenant, presence, agent_id, 0.0, 0)
-        node.presence, node.agent_id = presence, agent_id
+        node.presence, node.agent_id, node.hung_up = presence, agent_id, False
         self._touch(node)
         return node
 

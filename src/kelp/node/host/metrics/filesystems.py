@@ -45,7 +45,7 @@ class Mount(Struct, frozen=True):
 
 def filesystems(roots: Roots) -> Iterator[Metric]:
     """node_filesystem_*."""
-    mounts = list(_mounts(roots))
+    found = list(mounts(roots))
     for name, field, text in (
         ("size_bytes", "size", "Size"),
         ("free_bytes", "free", "Free, what is kept for root included"),
@@ -54,11 +54,11 @@ def filesystems(roots: Roots) -> Iterator[Metric]:
         ("files_free", "files_free", "Free inodes"),
         ("readonly", "read_only", "Whether it is mounted read-only"),
     ):
-        samples = ((m.labels, getattr(m, field)) for m in mounts)
+        samples = ((m.labels, getattr(m, field)) for m in found)
         yield gauges(f"node_filesystem_{name}", text, _LABELS, samples)
 
 
-def _mounts(roots: Roots) -> Iterator[Mount]:
+def mounts(roots: Roots) -> Iterator[Mount]:
     """Each device at each of its places once: of two mounts at one place the upper answers."""
     root, table = _view(roots)
     seen: set[tuple[str, str]] = set()
