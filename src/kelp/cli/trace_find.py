@@ -195,14 +195,15 @@ class Search:
     def _stored(self, wanted: Wanted, places: Sequence[Place]) -> list[StoredInstance]:
         if self.store is None:
             return []
-        matchers = []
+        # Of pods alone, also where a pattern would fit an empty name.
+        matchers = [Matcher("pod", "=~", ".+")]
         if wanted.namespace:
             matchers.append(Matcher("namespace", "=", wanted.namespace))
         if wanted.container:
             matchers.append(Matcher("container", "=~", wanted.container))
         target = wanted.target
         if target is None:
-            return self._asked([Matcher("pod", "=~", ".+"), *matchers])
+            return self._asked(matchers)
         if target.exact:
             found = self._asked([*matchers, Matcher("pod", "=", target.exact)])
             here = any(p.instance.labels.get("pod") == target.exact for p in places)

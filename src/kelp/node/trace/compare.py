@@ -95,6 +95,15 @@ class _Open:
         """Whether no fragment is wanted any more; of a wrong one as many bytes as it has."""
         return self.begun and self.at >= len(self.body) and not self.in_cut
 
+    @property
+    def over(self) -> bool:
+        """Whether no fragment can be its next; to an open line an empty one may."""
+        return self.full and self.line_ended
+
+    def has_room(self, text: bytes) -> bool:
+        """Whether a fragment may be its next."""
+        return not self.full or (not self.line_ended and not text)
+
     def take(self, text: bytes, missing: int, *, partial: bool) -> None:
         """Match the next fragment."""
         if self.wrong:
@@ -191,12 +200,13 @@ class Comparer:
                 self._close(lane, block.outcome)
                 self._open[lane] = block.opened(row, record)
             one = self._open.get(lane)
-            if one is None or one.full:
+            text = block.fragments.body[row].as_py()
+            if one is None or not one.has_room(text):
                 block.outcome.missing.append(np.array([row], np.int64))
                 continue
             missing = block.fragments.missing.get(row, 0)
             partial = bool(block.fragments.partial[row])
-            one.take(block.fragments.body[row].as_py(), missing, partial=partial)
+            one.take(text, missing, partial=partial)
 
     def _wanted(self, block: _Block, same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Rows to walk over; what follows a plain line of its lane without a start is missing."""
@@ -209,7 +219,7 @@ class Comparer:
             # Place in `rows` of the start that a row belongs to; -1: one of an earlier block.
             of = np.maximum.accumulate(np.where(starts, np.arange(len(rows)), -1))
             earlier = self._open.get(lane)
-            behind_open = (of < 0) & (earlier is not None and not earlier.full)
+            behind_open = (of < 0) & (earlier is not None and not earlier.over)
             behind_slow = (of >= 0) & ~same[rows[np.maximum(of, 0)]]
             rest = ~starts
             block.outcome.missing += _some(rows[rest & ~behind_open & ~behind_slow])
