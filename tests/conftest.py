@@ -17,6 +17,8 @@ settings.load_profile("kelp")
 for source in ("JOURNAL", "KMSG"):
     os.environ.setdefault(f"KELP_AGENT_{source}_ENABLED", "false")
 os.environ.setdefault("KELP_AGENT_FILES", "[]")
+os.environ.setdefault("KELP_AGENT_CONTAINERS_DIR", "")
+os.environ.setdefault("KELP_AGENT_KUBERNETES", "off")
 
 # In the background, a shell gives its children a Ctrl-C that is ignored, and they give it to
 # theirs; the programs under test are to meet it as they do at a terminal.

@@ -12,7 +12,10 @@ from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.kubernetes import Annotations
 from kelp.base.settings import Agent
 from kelp.kube.errors import AccessError
+from tests.crash.process import free_port, get
 from tests.doubles.kube_api import KubeApi
+from tests.doubles.segment_server import records
+from tests.kubelet import UID, Kubelet
 from tests.waiting import wait_until
 
 
@@ -68,3 +71,37 @@ def test_an_agent_outside_of_a_cluster_does_not_import_the_client():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
+
+
+def test_a_running_agent_takes_the_format_that_the_pod_names(tmp_path, monkeypatch):
+    """As a process, up to the labels of the segment that it delivers."""
+    stored = tmp_path / "stored"
+    stored.mkdir()
+    port, to = free_port(), free_port()
+    receive = [sys.executable, "-m", "tests.doubles.segment_server", str(stored), str(to)]
+    with KubeApi() as api, subprocess.Popen(receive, stdout=subprocess.DEVNULL) as server:
+        api.pod(UID, **{"kelp.dev/format.app": "combined"})
+        log = Kubelet(tmp_path / "pods").start()
+        config = tmp_path / "kelp.yaml"
+        config.write_text(
+            f"data_dir: {tmp_path / 'data'}\n"
+            f"agent: {{node: n1, pods_dir: {tmp_path / 'pods'}, kubernetes: 'on', "
+            f"listen: '127.0.0.1:{port}', ship: {{url: 'http://127.0.0.1:{to}'}}}}\n"
+        )
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "token").write_text("secret")
+        monkeypatch.delenv("KELP_AGENT_KUBERNETES", raising=False)
+        monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "kubeconfig")))
+        agent = subprocess.Popen([sys.executable, "-m", "kelp", "agent", "--config", str(config)])
+        try:
+            up = 'kelp_agent_source_up{source="kubernetes"} 1.0'
+            wait_until(lambda: up in get(f"http://127.0.0.1:{port}/metrics")[1], 20)
+            log.write(b"2026-11-18T00:00:00.000000000Z stdout F no such format\n")
+            wait_until(lambda: list(stored.glob("*.segment")), 20)
+        finally:
+            agent.terminate()
+            assert 0 == agent.wait(20)
+            server.terminate()
+            log.close()
+    (label,) = set(records(stored).column("labels").to_pylist())
+    assert "'format': 'combined'" in label

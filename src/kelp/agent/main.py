@@ -6,6 +6,7 @@ The thread that calls `run` reads and writes the spool; one thread ships; one an
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ from kelp.agent.collect import PodLogCollector
 from kelp.agent.connection import Connection
 from kelp.agent.enrich import Enricher
 from kelp.agent.http import AgentServer
+from kelp.agent.kubernetes import Annotations
 from kelp.agent.memory import forget_startup
 from kelp.agent.own import Made, settings_text, spool_on_disk, state
 from kelp.agent.parse import Parser
@@ -196,6 +198,7 @@ class Agent:
     def _run_with(self, spool: Spool, address: str) -> None:
         parts = self._parts = _Parts(self._settings, spool, self._clock, self.registry)
         parts.shipper.start()
+        parts.annotations.start()
         if self._answers is not None:
             parts.answer(self._answers, self)
         _log.info(
@@ -219,6 +222,7 @@ class Agent:
             parts.shipper.stop(_STOP_SHIPPING_S)
             if parts.asks is not None:
                 parts.asks.stop(_STOP_SHIPPING_S)
+            parts.annotations.stop()
             parts.collector.close()
             for source in parts.others:
                 source.collector.close()
@@ -281,7 +285,8 @@ class _Parts:
         self.collector = PodLogCollector(agent, clock, spool.checkpoints("collect"), registry)
         self.others = node_sources(agent, clock, spool.checkpoints, self.collector.metrics)
         assembler = RecordAssembler(agent, spool.checkpoints("assemble"))
-        parser = Parser(agent, spool.checkpoints("parse"))
+        self.annotations = Annotations(agent, self.collector.metrics, os.environ)
+        parser = Parser(agent, spool.checkpoints("parse"), self.annotations.format_for)
         self.pipeline = Pipeline(
             Stages(self.collector, assembler, parser, Enricher().log_batch, self.others),
             spool,

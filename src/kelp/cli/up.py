@@ -198,6 +198,8 @@ def _told(config: Config, demo_reason: str, stack: ExitStack) -> dict[str, str]:
         told["KELP_AGENT_PODS_DIR"] = str(folder / "pods")
         # What this machine itself writes is no part of the simulated node.
         told |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
+        told |= {"KELP_AGENT_CONTAINERS_DIR": "", "KELP_AGENT_KUBERNETES": "off"}
+        told |= {"KELP_AGENT_NODE_LOGS_ENABLED": "false"}
         told["KELP_AGENT_FILES"] = "[]"
         if origins["data_dir"] == "default":
             told["KELP_DATA_DIR"] = str(folder / "data")

@@ -1,6 +1,6 @@
 """Annotations of a node's pods, by the uid that names their folders on the node.
 
-    kelp.dev/format: nginx             of all containers of the pod
+    kelp.dev/format: combined          of all containers of the pod
     kelp.dev/format.sidecar: envoy     of the container `sidecar`, before the one above
 
 A static pod is in the API under another uid (its mirror's) than its folder's, which is the hash in
