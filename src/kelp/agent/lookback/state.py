@@ -35,6 +35,7 @@ from kelp.wire.segment import SegmentError, decode_segment, read_header
 _COPIES = 20  # attempts at a copy that no write of the agent fell into
 _WAL_HEADER_BYTES = 32
 _END_OF_TIME = 1 << 62
+_PLAIN = b"\xff\xff\xff\xff"  # how a segment that is not sealed begins: an Arrow IPC stream
 
 Extent = tuple[int, int]  # positions of the first and the last record
 
@@ -88,6 +89,8 @@ class AgentState:
         try:
             with pa.memory_map(str(path)) as mapped:
                 stored = memoryview(mapped.read_buffer())
+                if stored[:4] != _PLAIN:
+                    stored = memoryview(bytes(stored))  # which the cipher wants
                 data = self.vault.get_segment(stored, self.agent_id, seq)
                 return _of_segment(data, wanted)
         except (OSError, SegmentError, DamageError):
