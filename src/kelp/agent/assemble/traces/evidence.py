@@ -57,12 +57,12 @@ class Evidence:
 
     def rows(self, bodies: Bodies) -> Places:
         """The rows that prove a trace near them, in their order."""
-        rows = np.flatnonzero(self._table[_first_two(bodies)])
+        rows = np.flatnonzero(self._table[first_two(bodies)])
         found = [r for r in rows.tolist() if self._search(bodies.head_of(r)) is not None]
         return np.array(found, np.int64)
 
 
-def _first_two(bodies: Bodies) -> npt.NDArray[np.uint16]:
+def first_two(bodies: Bodies) -> npt.NDArray[np.uint16]:
     """(n,) the first two bytes of each row, little-endian; what is not there is a zero."""
     begin, data = bodies.offsets[:-1], bodies.data
     if len(data) < 2:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kelp.agent.assemble.traces import metrics
+from kelp.agent.assemble.traces.broken import behind_klog
 from kelp.agent.assemble.traces.configured import Configured
 from kelp.agent.assemble.traces.evidence import Bodies, Evidence
 from kelp.agent.assemble.traces.lane import BEFORE, MAX_BORNE, Lane, Limits, Row
@@ -93,7 +94,7 @@ class TraceJoiner:
 
     def _walk(self, work: _Work) -> None:
         """Find the rows that have to be looked at, and take them through their lanes."""
-        evidence = self._evidence.rows(work.bodies) if self._detect else np.empty(0, np.int64)
+        evidence = self._proven(work) if self._detect else np.empty(0, np.int64)
         lanes = work.lanes_of(evidence)
         for number, key in enumerate(work.keys):
             if key in self._pending or self._configured:
@@ -101,6 +102,13 @@ class TraceJoiner:
         tails = self._tails(work) if self._detect else {}
         for number in sorted(lanes.keys() | tails.keys()):
             self._lane(work, number, lanes.get(number), tails.get(number, -1))
+
+    def _proven(self, work: _Work) -> Places:
+        """The rows near which a record of several lines is."""
+        behind = behind_klog(work.bodies, work.number)
+        broken = [row for row, head in behind if self._machine.begin(work.bodies.head_of(head))]
+        proven = self._evidence.rows(work.bodies)
+        return np.union1d(proven, np.array(broken, np.int64)) if broken else proven
 
     def _tails(self, work: _Work) -> dict[int, int]:
         """Lane → the first of its last rows with which a trace may begin that goes on later."""

@@ -62,14 +62,19 @@ class TraceMachine:
         before those of other states that only bear.
         """
         fitting = [rule for s in states if (rule := self._states[s].rule(line)) is not None]
-        joined = {r.to for r in fitting if r.joins}
-        if joined:
-            return frozenset(joined - {END}), True
+        joining = [r for r in fitting if r.joins]
+        if any(r.pattern is None for r in joining) and self._is_its_own(line):
+            joining = [r for r in joining if r.pattern is not None]
+        if joining:
+            return frozenset({r.to for r in joining} - {END}), True
         if not fitting or self.is_log_line(line):
             return NOWHERE, False
         if not all(r.pattern is None for r in fitting) or not self._starts.found(line):
             return frozenset(r.to for r in fitting), False
         return NOWHERE, False
+
+    def _is_its_own(self, line: bytes) -> bool:
+        return self.is_log_line(line) or bool(self._starts.found(line))
 
     def is_log_line(self, line: bytes) -> bool:
         """Whether a line looks like a logger's own; such a one is never merely borne."""

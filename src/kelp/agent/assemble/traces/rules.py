@@ -30,7 +30,7 @@ END = ""
 class Rule:
     """Where `pattern` is found in a line, the automaton goes to the state `to`."""
 
-    pattern: bytes | None  # None: a line that may be part of a message
+    pattern: bytes | None  # None: a line that is no logger's own
     to: str
     joins: bool
 
@@ -66,6 +66,11 @@ def bears(pattern: bytes, to: str) -> Rule:
 def message(to: str) -> Rule:
     """A line of a message: one that neither looks like a log line nor begins a trace itself."""
     return Rule(None, to, joins=False)
+
+
+def text(to: str) -> Rule:
+    """A line that belongs to the record because it looks like none of its own."""
+    return Rule(None, to, joins=True)
 
 
 # How a line begins that a logger wrote: a date, a time, klog's head, a level.

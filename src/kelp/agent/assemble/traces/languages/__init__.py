@@ -11,6 +11,7 @@ from kelp.agent.assemble.traces.languages import (
     go,
     java,
     javascript,
+    klog,
     logged,
     perl,
     php,
@@ -33,4 +34,5 @@ LANGUAGES: Sequence[Language] = (
     cpp.CPP,
     perl.PERL,
     logged.LOGGED,
+    klog.KLOG,
 )
