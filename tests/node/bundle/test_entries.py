@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from kelp.node.bundle.disks import disk_entries
 from kelp.node.bundle.entry import AbsentError
 from kelp.node.bundle.folders import listing
 from kelp.node.bundle.kernel import kernel_entries
+from kelp.node.bundle.problems import problem_entries, summarise
 from kelp.node.bundle.reports import QUESTIONS
 from kelp.node.host.question import KINDS
 from kelp.node.host.reading import Roots
@@ -41,6 +43,7 @@ def test_names_are_told_apart(tmp_path):
     names = [e.name for e in entries]
     assert sorted(set(names)) == sorted(names)
     assert {"versions.json", "node/ps.txt", "kernel/oom.jsonl", "journal/kubelet.txt"} < set(names)
+    assert {"problems.jsonl", "problems.txt"} < set(names)
 
 
 def test_a_made_node_is_told_whole_and_secretless(tmp_path):
@@ -79,9 +82,42 @@ def test_a_kernels_log_that_may_not_be_read_is_a_reason(tmp_path):
             entry.make()
 
 
-def test_no_kill_is_told_too():
-    from pathlib import Path
+def test_what_is_broken_is_summed_up(tmp_path):
+    kmsg = tmp_path / "kmsg"
+    kmsg.write_text(KILL)
+    journalctl = tmp_path / "journalctl"
+    journalctl.write_text(
+        '#!/bin/sh\ncase "$1" in *kubelet*) echo "Nov 21 05:12:50.938123 n1 kubelet[9]: '
+        'E1121 05:12:50.9 9 kuberuntime_manager.go:1] Failed to pull image \\"x:1\\": '
+        'rpc error: not found";; esac\n'
+    )
+    journalctl.chmod(0o755)
+    made = {e.name: e.make() for e in problem_entries(kmsg, Journal(command=str(journalctl)))}
+    kernel, *rest = [json.loads(x) for x in made["problems.jsonl"].splitlines()]
+    assert (kernel["source"], kernel["reason"], kernel["first"]) == (
+        "kernel", "OOMKilling", "12.000000",
+    )  # fmt: skip
+    assert [r["source"] for r in rest] == ["kubelet"]
+    assert rest[0]["first"] == "Nov 21 05:12:50.938123"
+    assert b"OOMKilling" in made["problems.txt"]
+    assert b"not looked at: containerd: the journal has nothing of" in made["problems.txt"]
 
+
+def test_a_reason_stands_once_with_its_first_and_last_time():
+    kill = KILL.partition(";")[2].encode()
+    lines = [("1", kill), ("2", b"all is well"), ("3", kill)]
+    (found,) = summarise("kernel", "kernel", lines)
+    assert (found.count, found.first, found.last) == (2, "1", "3")
+
+
+def test_nothing_broken_is_told_too():
+    entries = problem_entries(Path(os.devnull), Journal(command="no-such-journalctl"))
+    made = {e.name: e.make() for e in entries}
+    assert made["problems.jsonl"] == b""
+    assert made["problems.txt"].startswith(b"Nothing is known to be broken.\nnot looked at")
+
+
+def test_no_kill_is_told_too():
     made = {e.name: e.make() for e in kernel_entries(Path(os.devnull), SystemClock())}
     assert made["kernel/oom.txt"] == b"No kill by the kernel in its log.\n"
 

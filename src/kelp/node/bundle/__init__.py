@@ -2,7 +2,8 @@
 
     entry      a file to be: its name, and what makes it     archive   all of them as a tar.gz
     reports    those of `kelp node`                          kernel    its log, its OOM kills
-    commands   journalctl, versions                          disks, folders
+    commands   journalctl, versions                          problems   what is broken, by both
+    disks, folders
 
 A file is made when it is written, so that memory holds one at a time and one that cannot be made
 costs itself alone: MANIFEST.json says which, and why. Everything passes one Redactor on its way

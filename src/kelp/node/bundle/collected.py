@@ -13,6 +13,7 @@ from kelp.node.bundle.disks import disk_entries
 from kelp.node.bundle.entry import Entry
 from kelp.node.bundle.folders import folder_entries
 from kelp.node.bundle.kernel import kernel_entries
+from kelp.node.bundle.problems import problem_entries
 from kelp.node.bundle.reports import report_entries
 from kelp.node.host.reading import Roots, read_bytes
 
@@ -24,5 +25,6 @@ def node_entries(agent: Agent, roots: Roots, clock: Clock, redactor: Redactor) -
     yield from report_entries(roots, clock, redactor)
     yield Entry("node/meminfo.txt", lambda: read_bytes(roots.proc / "meminfo") or b"")
     yield from kernel_entries(Path(agent.kmsg.path), clock)
+    yield from problem_entries(Path(agent.kmsg.path), agent.journal)
     yield from folder_entries(roots.pods)
     yield from journal_entries(agent.journal)

@@ -78,10 +78,11 @@ def run(words: Sequence[str], timeout_s: float = TIMEOUT_S) -> bytes:
 def journal_entries(settings: Journal) -> Iterator[Entry]:
     """`journal/UNIT.txt`: the last lines of each unit that Kubernetes runs on."""
     for unit in UNITS:
-        yield Entry(f"journal/{unit}.txt", partial(_tail, settings, unit), keep_end=True)
+        yield Entry(f"journal/{unit}.txt", partial(journal_tail, settings, unit), keep_end=True)
 
 
-def _tail(settings: Journal, unit: str) -> bytes:
+def journal_tail(settings: Journal, unit: str) -> bytes:
+    """The last lines of a unit; raises AbsentError where the journal has none, KelpError."""
     words = [settings.command, f"--unit={unit}.service", f"--lines={JOURNAL_LINES}"]
     words += ["--no-pager", "--quiet", "--output=short-precise", "--utc"]
     if settings.directory:
