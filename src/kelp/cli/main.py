@@ -34,6 +34,7 @@ COMMANDS = {
     "parse": ("kelp.cli.parse", "Show what the agent would make of a file."),
     "trace": ("kelp.cli.trace", "Show where a log lies: files, bytes, and what is stored of them."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
+    "problems": ("kelp.cli.problems", "List what is broken, by node, workload and reason."),
     "node": ("kelp.cli.node", "Show what this node is doing, with pod and container."),
     "support-bundle": (
         "kelp.cli.support_bundle",

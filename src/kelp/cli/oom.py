@@ -1,4 +1,9 @@
-"""`kelp oom`: whom the kernel killed for want of memory, from a saved log or this machine's own."""
+"""`kelp oom`: whom the kernel killed for want of memory.
+
+From a saved log, or from this machine's own kernel and from what a server has stored of all nodes.
+Where a server answers, what stands around a kill is shown beside it: the container's last lines,
+its restarts.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -15,8 +20,9 @@ import click
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
 from kelp.base.oom import Calendar, Kill, kills_in, scan
+from kelp.cli.oom_view import View
+from kelp.cli.options import server_options
 from kelp.node.oom.kmsg import boot_time, records
-from kelp.node.oom.render import details, json_line, summary, tasks
 from kelp.node.oom.source import LogCutOffError, blocks, unpacked
 from kelp.node.text import printable
 
@@ -82,6 +88,17 @@ class _Moment(click.ParamType[datetime]):
     type=_Moment(),
     help="When the machine of the log booted: turns seconds since boot into times.",
 )
+@click.option("--node", default="", help="Kills of this node, from the server alone.")
+@click.option("--since", default="", help="Kills since so long ago, or since a time: 2h, 7d.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 1000),
+    default=5,
+    show_default=True,
+    help="So many of the container's last lines before the kill, from the server.",
+)
+@click.option("--events", is_flag=True, help="Kubernetes' events about the pod too.")
+@server_options
 def oom(
     files: tuple[str, ...],
     output: str,
@@ -89,27 +106,59 @@ def oom(
     with_tasks: bool,
     zone: tzinfo | None,
     boot: datetime | None,
+    **asked: Any,
 ) -> None:
     """Show every process that the kernel's OOM killer killed.
 
     When, for whose limit (a container's, a pod's, the whole machine's), which process with how much
-    memory, and in which pod and container it ran.
+    memory, and in which pod and container it ran. Without --file: what this machine's kernel still
+    knows, and what a server has stored of all nodes, with the container's last lines before the
+    kill and its restarts after it.
     """
+    view = View(output, with_details, with_tasks)
+    if not files:
+        _show_known(asked, boot, view)
+        return
+    if any(asked[name] for name in ("node", "since", "events", "url")):
+        raise click.UsageError(
+            "--node, --since, --events and --url are for kills that a server has stored; "
+            "leave them out with --file"
+        )
+    _show_files(files, zone, boot, view)
+
+
+def _show_known(asked: dict[str, Any], boot: datetime | None, view: View) -> None:
+    """Kills of this machine's kernel and of a server."""
+    # With the HTTP client, which a saved log does without.
+    from kelp.cli.oom_known import Asked, find_known  # noqa: PLC0415
+
     clock = SystemClock()
-    found = _from_files(files, zone, boot, clock) if files else _from_kernel(boot, clock)
-    show = _show_json if output == "json" else _show_table
+    known = find_known(Asked(**asked), clock, lambda: _from_kernel(boot, clock))
+    for kill, around in known.kills:
+        for line in view.known(kill, around, clock.now_ns()):
+            click.echo(line)
+    for warning in known.warnings:
+        click.echo(f"kelp: warning: {warning}", err=True)
+    if not known.kills and not view.is_json:
+        click.echo(f"No kill by the kernel {known.where}.")
+
+
+def _show_files(
+    files: tuple[str, ...], zone: tzinfo | None, boot: datetime | None, view: View
+) -> None:
     count = 0
     failure: KelpError | None = None
     try:
-        for kill in found:
+        for kill in _from_files(files, zone, boot, SystemClock()):
             count += 1
-            show(kill, with_details, with_tasks)
+            for line in view.kill(kill):
+                click.echo(line)
     except LogCutOffError as e:
         failure = e
     if failure is not None:
         raise failure
-    if count == 0 and output == "table":
-        click.echo(f"No kill by the kernel in {', '.join(map(printable, files)) or '/dev/kmsg'}.")
+    if count == 0 and not view.is_json:
+        click.echo(f"No kill by the kernel in {', '.join(map(printable, files))}.")
 
 
 def _from_kernel(boot: datetime | None, clock: Clock) -> Iterator[Kill]:
@@ -176,15 +225,3 @@ def _opened(name: str, clock: Clock, stack: ExitStack) -> tuple[BinaryIO, dateti
 
 def _now(clock: Clock) -> datetime:
     return datetime.fromtimestamp(clock.now_ns() / 1e9, UTC)
-
-
-def _show_json(kill: Kill, _details: bool, _tasks: bool) -> None:
-    click.echo(json_line(kill))
-
-
-def _show_table(kill: Kill, with_details: bool, with_tasks: bool) -> None:
-    click.echo(summary(kill))
-    for line in details(kill) if with_details else ():
-        click.echo(line)
-    for line in tasks(kill) if with_tasks else ():
-        click.echo(line)
