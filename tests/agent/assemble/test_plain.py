@@ -60,6 +60,31 @@ TIMES = [
     (b"Feb 29 10:11:12 host app: leap", utc(2024, 2, 29, 9, 11, 12), 0),
     (b"I1120 10:11:12.123456   42 file.go:7] x", utc(2026, 11, 20, 9, 11, 12), 123_456_000),
     (b'1.2.3.4 - bob [20/Nov/2026:10:11:12 +0100] "GET /"', utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"2026-11-20 10:11:12 CEST [1] LOG", utc(2026, 11, 20, 8, 11, 12), 0),
+    (b"2026-11-20 10:11:12.5 EST [1] LOG", utc(2026, 11, 20, 15, 11, 12), 500_000_000),
+    (b"2026-11-20 10:11:12 CETUS rises", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"Fri Nov 20 10:11:12 CET 2026", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"Fri Nov 20 10:11:12 PST 2026 x", utc(2026, 11, 20, 18, 11, 12), 0),
+    (b"Fri Nov 20 10:11:12 2026 x", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"Sat Nov  7 10:11:12 2026 x", utc(2026, 11, 7, 9, 11, 12), 0),
+    (b"[Fri Nov 20 10:11:12.123456 2026] [core:notice]", utc(2026, 11, 20, 9, 11, 12), 123_456_000),
+    (b"Fri Nov 20 10:11:12 AM CET 2026", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"Fri 20 Nov 2026 10:11:12 PM CET", utc(2026, 11, 20, 21, 11, 12), 0),
+    (b"Fri 20 Nov 2026 12:11:12 AM UTC", utc(2026, 11, 20, 0, 11, 12), 0),
+    (b"Fri, 20 Nov 2026 10:11:12 +0100 x", utc(2026, 11, 20, 9, 11, 12), 0),
+    ("Fr 6. M\u00e4r 10:11:12 CET 2026".encode(), utc(2026, 3, 6, 9, 11, 12), 0),
+    (b"dim. 19 avril 18:03:30 2026", utc(2026, 4, 19, 16, 3, 30), 0),
+    ("jeu. 20 ao\u00fbt 2026 10:11:12 CEST".encode(), utc(2026, 8, 20, 8, 11, 12), 0),
+    (b"Nov 20, 2026 10:11:12 AM com.acme.A b", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"Nov 20 2026 10:11:12 sw1 %LINK", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"20-Nov-2026 10:11:12.123 INFO [main]", utc(2026, 11, 20, 9, 11, 12), 123_000_000),
+    (b"1:M 20 Nov 2026 10:11:12.123 * Ready", utc(2026, 11, 20, 9, 11, 12), 123_000_000),
+    (b"20.11.2026 10:11:12,5 x", utc(2026, 11, 20, 9, 11, 12), 500_000_000),
+    (b"20/11/2026 10:11:12 x", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"11/20/2026 10:11:12 PM x", utc(2026, 11, 20, 21, 11, 12), 0),
+    (b"<30>Fri Nov 20 10:11:12 2026 x", utc(2026, 11, 20, 9, 11, 12), 0),
+    (b"1795169472.123    56 10.0.0.1 TCP_MISS", utc(2026, 11, 20, 10, 11, 12), 123_000_000),
+    (b"[1795169472] x", utc(2026, 11, 20, 10, 11, 12), 0),
     (b"type=SYSCALL msg=audit(1364481363.243:24287): a", utc(2013, 3, 28, 14, 36, 3), 243_000_000),
 ]
 
@@ -82,7 +107,10 @@ def test_all_of_them_in_one_batch():
         b"", b"hello", b"2026-13-20T10:11:12Z", b"2026-02-30T10:11:12Z", b"2026-11-20T25:11:12Z",
         b"Foo 20 10:11:12 x", b"Feb 30 10:11:12 x", b"I1320 10:11:12.123456 x", b"I1120 10:11",
         b'1.2.3.4 - - [20/Foo/2026:10:11:12 +0100] "', b"0000-11-20T10:11:12Z", b"<34>", b"[",
-        b"2026-11-20", b"type=A msg=audit(9999999999.000:1): far",
+        b"2026-11-20", b"10/11/2026 10:11:12 either", b"Fri Foo 20 10:11:12 2026",
+        b"31.02.2026 10:11:12",
+        b"Nov 20, 2026 13:11:12 PM", b"at 10:11:12 x", b"20 Nov 2026 25:11:12", b"12345678901 x",
+        b"type=A msg=audit(9999999999.000:1): far",
     ],
 )  # fmt: skip
 def test_a_line_without_a_time_has_that_of_its_reading(line):
@@ -105,6 +133,51 @@ def test_a_line_without_a_time_has_that_of_its_reading(line):
 )
 def test_years_at_new_year(line, now, expected):
     assert ns(expected) == int(lines_of(line + b"\n", now).timestamp[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "now", "expected"),
+    [
+        # Of 29 February only leap years are meant, read on it, in its year and years later.
+        (b"Feb 29 10:11:12 h", utc(2028, 2, 29, 9, 12), utc(2028, 2, 29, 9, 11, 12)),
+        (b"Feb 29 10:11:12 h", utc(2028, 2, 28, 9, 12), utc(2028, 2, 29, 9, 11, 12)),
+        (b"Feb 29 10:11:12 h", utc(2031, 12, 31), utc(2028, 2, 29, 9, 11, 12)),
+        (b"Tue Feb 29 10:11:12 CET", utc(2031, 12, 31), utc(2028, 2, 29, 9, 11, 12)),
+        # A clock that has jumped: back before what the line says, on into a later year.
+        (b"Nov 20 10:11:12 h", utc(2026, 11, 19, 9), utc(2025, 11, 20, 9, 11, 12)),
+        (b"Nov 20 10:11:12 h", utc(2026, 11, 19, 9, 12), utc(2026, 11, 20, 9, 11, 12)),
+        (b"Nov 20 10:11:12 h", utc(1970, 1, 1), utc(1969, 11, 20, 9, 11, 12)),
+        (b"I1120 10:11:12.000000 1 a", utc(2027, 3, 1), utc(2026, 11, 20, 9, 11, 12)),
+        (b"Dec 31 23:59:60 h", utc(2026, 12, 31, 23, 0, 1), utc(2026, 12, 31, 23, 0, 0)),
+    ],
+)
+def test_years_of_days_that_are_rare_and_clocks_that_jump(line, now, expected):
+    found = int(lines_of(line + b"\n", now).timestamp[0])
+    assert (ns(expected) if expected.year >= 1970 else ns(now)) == found
+
+
+@pytest.mark.parametrize(
+    ("local", "now", "expected"),
+    [
+        # Berlin, 25 October 2026: 03:00 is 02:00 again, at 01:00 UTC.
+        (b"02:30:00", utc(2026, 10, 25, 0, 30), utc(2026, 10, 25, 0, 30)),
+        (b"02:30:00", utc(2026, 10, 25, 1, 29, 30), utc(2026, 10, 25, 1, 30)),
+        (b"02:30:00", utc(2026, 10, 25, 1, 30, 5), utc(2026, 10, 25, 1, 30)),
+        (b"02:59:59", utc(2026, 10, 25, 1, 0, 1), utc(2026, 10, 25, 0, 59, 59)),
+        (b"02:30:00", utc(2026, 10, 26), utc(2026, 10, 25, 0, 30)),
+        (b"01:59:59", utc(2026, 10, 25, 1, 30), utc(2026, 10, 24, 23, 59, 59)),
+        (b"03:00:00", utc(2026, 10, 25, 2), utc(2026, 10, 25, 2)),
+    ],
+)
+def test_the_hour_that_comes_twice(local, now, expected):
+    forms = (b"Oct 25 %s h", b"2026-10-25 %s h", b"I1025 %s.000000 1 a", b"Sun Oct 25 %s 2026 h")
+    lines = lines_of(b"".join(form % local + b"\n" for form in forms), now)
+    assert [ns(expected)] * len(forms) == lines.timestamp.tolist()
+
+
+def test_the_hour_that_never_comes():
+    lines = lines_of(b"Mar 29 02:30:00 h\n2026-03-29 02:30:00 h\n", utc(2026, 3, 29, 2))
+    assert [ns(utc(2026, 3, 29, 1, 30))] * 2 == lines.timestamp.tolist()
 
 
 @given(

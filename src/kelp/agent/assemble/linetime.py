@@ -8,7 +8,8 @@
     10.0.0.1 - - [20/Nov/2026:10:11:12 +0100] "…     common log format
     type=SYSCALL msg=audit(1795169472.123:42): …     auditd
 
-Anything else has no time of its own here; what stands inside JSON is for later stages.
+Dates in words, and with the day first, are left to `linedates.py`. Anything else has no time of its
+own here; what stands inside JSON is for later stages.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kelp.agent.assemble.linedates import line_dates
 from kelp.agent.assemble.split import Spans
 from kelp.agent.assemble.wall import (
     Flags,
@@ -33,6 +35,7 @@ from kelp.agent.assemble.wall import (
 from kelp.base.gather import Bytes, Places, slices, windows
 
 _WIDTH = 64  # longest: a zone behind nine digits of fraction; room for what is read behind it
+_DATE_WIDTH = 72  # longest: weekday and month in full, a year behind the zone
 _LONG_WIDTH = 128  # of lines whose time stands further in
 _MONTHS = (
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
@@ -57,7 +60,7 @@ def line_times(spans: Spans, wall: Wall) -> Found:
         times[left], known[left] = _settle(read, window, wall)
     left = np.flatnonzero(~known)
     if len(left):
-        times[left], known[left] = _further_in(spans, left)
+        times[left], known[left] = _further_in(spans, left, wall)
     return times, known
 
 
@@ -154,8 +157,8 @@ def _of_some_year(good: Flags, month: Nanos, day: Nanos, of_day: Nanos, wall: Wa
     return times, good
 
 
-def _further_in(spans: Spans, rows: Places) -> Found:
-    """Lines whose time stands behind something else."""
+def _further_in(spans: Spans, rows: Places, wall: Wall) -> Found:
+    """Lines whose time stands behind something else, or is a date in words."""
     head = _window(spans, spans.start, rows, _LONG_WIDTH)
     times, known = _bracketed(spans, rows, head)
     named = np.zeros(len(rows), np.bool_)
@@ -164,7 +167,21 @@ def _further_in(spans: Spans, rows: Places) -> Found:
     mine = np.flatnonzero(named & ~known)
     if len(mine):
         times[mine], known[mine] = _audit(spans, rows[mine])
+    mine = np.flatnonzero(_may_have_a_date(head[:, :_DATE_WIDTH]) & ~known)
+    if len(mine):
+        start = spans.start[rows[mine]]
+        length = np.minimum(spans.stop[rows[mine]] - start, _DATE_WIDTH)
+        times[mine], known[mine] = line_dates(slices(start, length, spans.data), wall)
     return times, known
+
+
+def _may_have_a_date(head: Bytes) -> Flags:
+    """`:MM:` of a clock, or the first digits of seconds since the epoch."""
+    colon = head == ord(":")
+    clock: Flags = (colon[:, :-3] & colon[:, 3:]).any(axis=1)
+    first = np.where(head[:, 0] == ord("["), head[:, 1], head[:, 0])
+    flags: Flags = clock | (first == ord("1"))
+    return flags
 
 
 def _bracketed(spans: Spans, rows: Places, head: Bytes) -> Found:

@@ -2,7 +2,8 @@
 
 A time without a zone is of the node's own; without a year, of the latest year in which it is not
 after now (a day of grace, for clocks and zones that are a little ahead): so a line of 31 December
-that is read on 1 January is of the year before.
+that is read on 1 January is of the year before. Of an hour that comes twice, when summer ends, the
+later one is meant while it lasts and just after, else the earlier one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ _NS = 1_000_000_000
 _DAY_NS = 86_400 * _NS
 _QUARTER_NS = 900 * _NS  # no zone changes its offset at any other time
 _FIRST_YEAR, _LAST_YEAR = 1970, 2261  # whole years that int64 nanoseconds can hold
+_MINUTE_NS = 60 * _NS
+_HOUR_NS = 3600 * _NS
 _YEARS_BACK = 9  # eight years may lie between two 29 February
+
+# Minutes east of Greenwich, of the abbreviations that name one zone alone. IST, CST and BST do not.
+ZONES = {
+    "UTC": 0, "GMT": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180,
+    "MSK": 180, "JST": 540, "EST": -300, "EDT": -240, "CDT": -300, "MDT": -360, "PST": -480,
+    "PDT": -420,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,14 +44,23 @@ class Wall:
     now_ns: int
 
     def to_utc(self, local_ns: Nanos) -> Nanos:
-        """Readings of the node's clock as UTC; of an hour that comes twice, the first."""
+        """Readings of the node's clock as UTC."""
         quarters, which = np.unique(local_ns // _QUARTER_NS, return_inverse=True)
-        offsets = [self._offset_ns(q) for q in quarters.tolist()]
-        utc: Nanos = local_ns - np.array(offsets, np.int64)[which]
-        return utc
+        first, second = (
+            np.array([self._offset_ns(q, fold) for q in quarters.tolist()], np.int64)[which]
+            for fold in (0, 1)
+        )
+        utc: Nanos = local_ns - first
+        # Only an hour that comes twice has a second reading that is later; one that never comes
+        # has an earlier one.
+        later = local_ns - second
+        age = self.now_ns - later
+        fresh = (later > utc) & (age >= -_MINUTE_NS) & (age < _HOUR_NS)
+        return np.where(fresh, later, utc)
 
-    def _offset_ns(self, quarter: int) -> int:
-        naive = datetime(1970, 1, 1) + timedelta(seconds=quarter * 900)
+    def _offset_ns(self, quarter: int, fold: int) -> int:
+        naive = datetime(1970, 1, 1, fold=fold) + timedelta(seconds=quarter * 900)
+        naive = naive.replace(fold=fold)
         there = naive.astimezone() if self.zone is None else naive.replace(tzinfo=self.zone)
         offset = there.utcoffset() or timedelta()
         return int(offset.total_seconds()) * _NS
@@ -109,14 +128,13 @@ def fraction_ns(window: Bytes, at: int) -> tuple[Nanos, Nanos]:
 
 
 def zone_ns(window: Bytes, at: Nanos) -> tuple[Nanos, Flags]:
-    """(ns to subtract, whether a zone is named) of `Z`, `UTC`, `+01:00`, ` +0100` at a place."""
+    """(ns to subtract, whether a zone is named) of `Z`, ` CET`, `+01:00`, ` +0100` at a place."""
     row = np.arange(len(window))
     spaced = window[row, at] == ord(" ")
     at = at + spaced
     text = window[row[:, None], at[:, None] + np.arange(6)]
     utc = ((text[:, 0] | 0x20) == ord("z")) & ~spaced
-    for name in (b"UTC", b"GMT"):
-        utc |= (text[:, :3] == np.frombuffer(name, np.uint8)).all(axis=1)
+    named, good_name = _named_zones(text)
     minus = text[:, 0] == ord("-")
     hour, good = digits(text, (1, 2))
     colon, good_colon = digits(text, (4, 5))
@@ -126,4 +144,17 @@ def zone_ns(window: Bytes, at: Nanos) -> tuple[Nanos, Flags]:
     good &= np.where(has_colon, good_colon, good_plain) & (hour <= 23) & (minute <= 59)
     good &= minus | (text[:, 0] == ord("+"))
     shift = np.where(minus, -1, 1) * (hour * 60 + minute) * 60 * _NS
-    return np.where(good, shift, 0), good | utc
+    return np.where(good, shift, named), good | good_name | utc
+
+
+def _named_zones(text: Bytes) -> tuple[Nanos, Flags]:
+    """(ns to subtract, whether it is one) of (n, 6) bytes that begin with `UTC`, `CEST` …"""
+    shift, found = np.zeros(len(text), np.int64), np.zeros(len(text), np.bool_)
+    rows = np.flatnonzero((text[:, 0] >= ord("A")) & (text[:, 0] <= ord("Z")))
+    mine = text[rows]
+    for name, minutes in ZONES.items() if len(rows) else ():
+        fits = (mine[:, : len(name)] == np.frombuffer(name.encode(), np.uint8)).all(axis=1)
+        behind = (mine[:, len(name)] | 0x20) - np.uint8(ord("a"))  # what is no letter wraps round
+        fits &= behind > 25
+        shift[rows[fits]], found[rows[fits]] = minutes * 60 * _NS, True
+    return shift, found

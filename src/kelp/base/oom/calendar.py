@@ -14,6 +14,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Literal, NamedTuple
 
+from kelp.base.months import month_of
+
 Form = Literal["epoch_us", "iso", "syslog", "ctime"]
 
 
@@ -33,32 +35,6 @@ _YEAR = re.compile(r"(?<!\d)((?:19|20|21)\d\d)(?!\d)")
 _NUMBER = re.compile(r"\d{1,2}")
 _EAST_ASIAN_MONTH = re.compile(r"(\d{1,2}) ?(?:月|월)")
 _WORD = re.compile(r"[^\W\d_]+")
-
-# Month names by their beginnings, in the languages that `dmesg -T` and `journalctl` meet most:
-# English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Swedish, Czech.
-# The first that fits is taken, so what begins alike stands with the longer one first.
-_MONTH_BEGINNINGS = tuple(
-    (beginning, month)
-    for month, beginnings in enumerate(
-        (
-            "jan jän gen ene janv sty янв led",
-            "feb fév fev févr lut фев úno",
-            "mar mär mrt maa мар bře",
-            "apr avr abr kwi апр dub",
-            "may mai maj mag mei мая май kvě",
-            "jun juin giu czerw cze июн červn čvn",
-            "jul juil lug lip июл červe čvc",
-            "aug aoû ago aou sie авг srp",
-            "sep set wrz сен zář",
-            "oct okt ott out paź окт říj",
-            "nov lis ноя",
-            "dec dez déc dic gru дек pro",
-        ),
-        start=1,
-    )
-    for beginning in beginnings.split()
-)
-_BY_LENGTH = sorted(_MONTH_BEGINNINGS, key=lambda pair: -len(pair[0]))
 
 
 class Calendar:
@@ -178,6 +154,5 @@ def _month(text: str) -> tuple[int | None, str]:
     for word in _WORD.findall(text.lower()):
         # The weekday comes first wherever it is written, so the last word that fits is the month
         # ("mar. 3 mars", "Mar" being Tuesday in French).
-        fits = (month for beginning, month in _BY_LENGTH if word.startswith(beginning))
-        found = next(fits, found)
+        found = month_of(word) or found
     return found, text
