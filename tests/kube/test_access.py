@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import shutil
+import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kelp.kube.access import Access, find_access, in_cluster
+from kelp.kube.client import KubeClient
 from kelp.kube.credentials import Exec, Fixed, TokenFile
 from kelp.kube.errors import AccessError
 from kelp.kube.kubeconfig import read_kubeconfig
+from kelp.kube.nodelogs import LogQuery, query_journal
+from tests.doubles.kube_api import KubeApi, Written
 
 
 def config(
@@ -202,3 +211,51 @@ def test_any_bytes_are_a_kubeconfig_or_an_error(tmp_path_factory, data):
     path.write_bytes(data)
     with pytest.raises(AccessError):
         read_kubeconfig([path])
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here to compare with")
+def test_files_are_merged_as_kubectl_does(tmp_path):
+    one = config(tmp_path / "one", "a", current="a", user={"token": "first"})
+    two = config(tmp_path / "two", "a", current="b", user={"token": "second"})
+    three = config(
+        tmp_path / "deep" / "three", "b", current="b", user={"client-certificate": "c.pem"},
+        **{"certificate-authority": "ca.pem", "tls-server-name": "kube"},
+    )  # fmt: skip
+    listed = f"{tmp_path}/none:{one}:{two}:{three}"
+    for context in ("", "a", "b"):
+        words = ["kubectl", "config", "view", "--raw", "--minify", "--flatten=false", "-o", "json"]
+        shown = json.loads(
+            subprocess.run(
+                [*words, *([f"--context={context}"] if context else [])],
+                env={"KUBECONFIG": listed, "PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+                capture_output=True, check=True,
+            ).stdout
+        )  # fmt: skip
+        cluster, user = shown["clusters"][0]["cluster"], shown["users"][0]["user"]
+        access = find_access({"KUBECONFIG": listed}, context=context)
+        token = access.credentials.authorization().removeprefix("Bearer ")
+        assert (cluster["server"], user.get("token", "")) == (access.server, token)
+        assert cluster.get("tls-server-name", "") == access.tls.server_name
+        for shown_path, path in (
+            (cluster.get("certificate-authority"), access.tls.ca_file),
+            (user.get("client-certificate"), access.tls.cert_file),
+        ):
+            assert (shown_path or "") == (path.name if path else "")
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl here to ask the double")
+def test_kubectl_gets_from_the_double_what_kelp_gets(tmp_path):
+    """So that the double is an API server not only to the code that is tested against it."""
+    authority, serving = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(serving)
+    with KubeApi(serving) as api:
+        api.node("n1").write(Written(1_795_231_024_000_000, "kubelet.service", "hello"))
+        path = "/api/v1/nodes/n1/proxy/logs/?query=kubelet"
+        ca = base64.b64encode(authority.cert_pem.bytes()).decode()
+        kubeconfig = api.kubeconfig(tmp_path / "config", ca=ca)
+        words = ["kubectl", f"--kubeconfig={kubeconfig}", "get", "--raw", path]
+        theirs = subprocess.run(words, capture_output=True, check=True).stdout
+        client = KubeClient(find_access({}, kubeconfig=str(kubeconfig)))
+        with query_journal(client, "n1", LogQuery(["kubelet"])) as answer:
+            assert theirs == answer.read(1 << 20)
+        assert b"kubelet[4242]: hello\n" in theirs

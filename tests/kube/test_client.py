@@ -189,6 +189,12 @@ def test_addresses_that_are_none(address):
         KubeClient(Access(address, Fixed()))
 
 
+def test_credentials_are_not_shown_in_the_open():
+    client = KubeClient(Access("http://kube.example:8080", Fixed.token("secret")))
+    with pytest.raises(AccessError, match=r"got http://kube\.example:8080"):
+        names(client)
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_names_that_are_no_part_of_a_path(name):
     with pytest.raises(AccessError):

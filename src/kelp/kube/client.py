@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import quote, urlencode
 
 from kelp import __version__
+from kelp.base.config_checks import is_loopback
 from kelp.kube.access import Access
 from kelp.kube.connection import connect, target_of
 from kelp.kube.errors import AccessError, AwayError, refusal
@@ -105,6 +106,8 @@ class KubeClient:
         """Raises AccessError where an address in it cannot be used."""
         self.access = access
         self._target = target_of(access)
+        server = self._target.server
+        self._private = server.scheme == "https" or is_loopback(f"{server.hostname}:0")
         self._idle: list[http.client.HTTPConnection] = []
         self._under_way: set[Answer] = set()
         self._lock = threading.Lock()
@@ -181,6 +184,11 @@ class KubeClient:
         self, url: str, headers: Mapping[str, str], timeout_s: float
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         authorization = self.access.credentials.authorization()
+        if authorization and not self._private:
+            raise AccessError(
+                "expected https:// of an API server that is shown credentials; got "
+                f"{self._target.server.scheme}://{self._target.server.netloc}"
+            )
         sent = {
             "Accept": "application/json, */*",
             "User-Agent": f"kelp/{__version__}",
