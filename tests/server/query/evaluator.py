@@ -46,26 +46,61 @@ def log_lines(query: ast.LogQuery, lines: Sequence[Line]) -> list[tuple[Labels, 
 
 
 def _pipeline(query: ast.LogQuery, line: Line) -> Labels | None:
+    found = _processed(query, line)
+    return found[0] if found else None
+
+
+def _processed(query: ast.LogQuery, line: Line) -> tuple[Labels, str] | None:
+    """The labels and the line behind all stages."""
     if not all(_matches(m, line.labels.get(m.name, ""), whole=True) for m in query.matchers):
         return None
     labels: Labels = dict(line.labels)
     for name, value in line.metadata.items():
         labels[name if name not in line.labels else f"{name}_extracted"] = value
     taken, parsed = set(labels), set[str]()
+    text = line.body.decode()
     for stage in query.stages:
-        if isinstance(stage, ast.LineFilter):
-            if not _line_filter(stage, line.body.decode()):
-                return None
-        elif isinstance(stage, ast.LabelFilter):
-            if not _label_filter(stage.filter, labels):
-                return None
-        else:
-            for name, value in _parsed(stage, line.body.decode()):
-                label = f"{name}_extracted" if name in taken else name
-                if label not in parsed:
-                    labels[label] = value
+        match stage:
+            case ast.LineFilter() | ast.LabelFilter():
+                if not _passes(stage, labels, text):
+                    return None
+            case ast.LineFormat():
+                text = _template(stage.template, labels)
+            case ast.LabelFormat():
+                _format(stage, labels, parsed)
+            case ast.Drop() | ast.Keep():
+                labels = {k: v for k, v in labels.items() if _stays(stage, k, v)}
+            case _:
+                for name, value in _parsed(stage, text, labels):
+                    label = f"{name}_extracted" if name in taken else name
+                    labels |= {label: value} if label not in parsed else {}
                     parsed.add(label)
-    return labels
+    return labels, text
+
+
+def _template(template: str, labels: Labels) -> str:
+    return re.sub(r"\{\{\.(\w+)\}\}", lambda m: labels.get(m[1], ""), template)
+
+
+def _format(stage: ast.LabelFormat, labels: Labels, parsed: set[str]) -> None:
+    before = dict(labels)
+    for assignment in stage.assignments:
+        name, value = assignment.name, assignment.value
+        if not assignment.rename:
+            labels[name] = _template(value, before)
+        elif value in labels:
+            labels[name] = labels.pop(value)
+        parsed.add(name)
+
+
+def _stays(stage: ast.Drop | ast.Keep, name: str, value: str) -> bool:
+    named = any(
+        item == name
+        if isinstance(item, str)
+        else item.name == name and _matches(item, value, whole=False)
+        for item in stage.items
+    )
+    return named == isinstance(stage, ast.Keep)
 
 
 def _matches(matcher: ast.Matcher, value: str, *, whole: bool) -> bool:
@@ -73,6 +108,12 @@ def _matches(matcher: ast.Matcher, value: str, *, whole: bool) -> bool:
         return (value == matcher.value) == (matcher.op == "=")
     found = re.fullmatch(matcher.value, value, re.DOTALL if whole else 0) is not None
     return found == (matcher.op == "=~")
+
+
+def _passes(stage: ast.LineFilter | ast.LabelFilter, labels: Labels, text: str) -> bool:
+    if isinstance(stage, ast.LineFilter):
+        return _line_filter(stage, text)
+    return _label_filter(stage.filter, labels)
 
 
 def _line_filter(stage: ast.LineFilter, body: str) -> bool:
@@ -101,7 +142,32 @@ def _label_filter(node: ast.Filter, labels: Labels) -> bool:
             raise AssertionError(node)
 
 
-def _parsed(stage: ast.Stage, body: str) -> Iterable[tuple[str, str]]:
+DURATIONS = {
+    "1.5s": 1.5, "250ms": 0.25, "1m30s": 90.0, "-2s": -2.0, "0": 0.0, "3h": 10800.0, "2us": 2e-6,
+    "1.000000001s": 1.000000001, "7µs": 7e-6, ".5s": 0.5, "+1h2m3.5s": 3723.5, "12ns": 12e-9,
+}  # fmt: skip
+SIZES = {
+    "100": 100.0, "5KB": 5000.0, "10 MiB": 10485760.0, "1,024": 1024.0, "1.5k": 1500.0,
+    "2gib": 2147483648.0, "3B": 3.0, "0.7kb": 700.0, "1.0009KiB": 1024.0, "8e": 8e18,
+}  # fmt: skip
+
+
+def _value(unwrap: ast.Unwrap, text: str) -> float:
+    match unwrap.conversion:
+        case "":
+            return float(text)
+        case "bytes":
+            return SIZES[text]
+        case _:
+            return DURATIONS[text]
+
+
+def _parsed(stage: ast.Stage, body: str, labels: Labels) -> Iterable[tuple[str, str]]:
+    if isinstance(stage, ast.Json) and stage.extractions:
+        found = {e.name: _at(json.loads(body), e.path.split(".")) for e in stage.extractions}
+        return [(k, v or "") for k, v in found.items() if v is not None or k not in labels]
+    if isinstance(stage, ast.Pattern):
+        return _captures(stage.pattern, body)
     if isinstance(stage, ast.Json):
         return _flat("", json.loads(body))
     if isinstance(stage, ast.Logfmt):
@@ -111,6 +177,29 @@ def _parsed(stage: ast.Stage, body: str) -> Iterable[tuple[str, str]]:
         found = re.search(stage.pattern, body)
         return [(k, v or "") for k, v in found.groupdict().items()] if found else []
     raise AssertionError(stage)
+
+
+def _at(value: object, path: list[str]) -> str | None:
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return json.dumps(value) if isinstance(value, dict) else dict(_flat("x", value)).get("x", "")
+
+
+def _captures(pattern: str, body: str) -> Iterable[tuple[str, str]]:
+    """`<a>x<b>`: each capture up to where the literal behind it comes first, or to the end."""
+    parts = re.split(r"<(\w+)>", pattern)
+    if not body or not body.startswith(parts[0]):
+        return
+    rest = body[len(parts[0]) :]
+    for name, literal in zip(parts[1::2], parts[2::2], strict=True):
+        value, found, behind = rest.partition(literal) if literal else (rest, "", "")
+        if name != "_":
+            yield name, value
+        if not found:
+            return
+        rest = behind
 
 
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, str]]:
@@ -139,14 +228,16 @@ def _range(node: ast.RangeAggregation, lines: Sequence[Line], at: int) -> Series
     end = at - node.range.offset_ns
     unwrap = node.range.unwrap
     samples: dict[tuple[tuple[str, str], ...], list[float]] = {}
-    for labels, line in sorted(log_lines(node.range.query, lines), key=lambda x: x[1].at):
-        if not end - node.range.range_ns < line.at <= end:
+    for line in sorted(lines, key=lambda line: line.at):
+        found = _processed(node.range.query, line)
+        if found is None or not end - node.range.range_ns < line.at <= end:
             continue
-        value = float(len(line.body)) if node.op.startswith("bytes") else 1.0
+        labels, text = found
+        value = float(len(text.encode())) if node.op.startswith("bytes") else 1.0
         if unwrap:
             if not labels.get(unwrap.label):
                 continue
-            value = float(labels[unwrap.label])
+            value = _value(unwrap, labels[unwrap.label])
             if not all(_label_filter(f, labels) for f in unwrap.filters):
                 continue
         kept = _grouped(labels, node.grouping)
