@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from kelp.agent.collect.batch import BatchBuilder, fair_shares
 from kelp.agent.collect.checkpoint import encode
+from kelp.agent.collect.copies import without_copies
 from kelp.agent.collect.descriptors import Descriptors
 from kelp.agent.collect.filetree import FileTree
 from kelp.agent.collect.handling import Handler
@@ -437,7 +438,10 @@ class LinkedLogCollector(LogCollector):
 
 
 class FileLogCollector(LogCollector):
-    """Reads the plain files that `settings.files` names; `metrics` are those of all collectors."""
+    """Reads the plain files that `settings.files` names, without copies of other sources.
+
+    `metrics` are those of all collectors.
+    """
 
     def __init__(
         self,
@@ -446,5 +450,6 @@ class FileLogCollector(LogCollector):
         checkpoints: Mapping[str, bytes],
         metrics: CollectMetrics,
     ) -> None:
+        settings = without_copies(settings)
         tree = FileTree(settings.files, settings.node, settings.cluster)
         super().__init__(settings, clock, checkpoints, tree, metrics)
