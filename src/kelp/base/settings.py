@@ -330,8 +330,8 @@ class Agent(Section):
     partial_timeout_s: Seconds = 60.0
     """A record whose last fragment does not come is given out as it is after this."""
     files: list[File] = field(default_factory=default_files)
-    """Plain log files; `[]` for none. Where a syslog daemon copies the journal into files, the same
-    message comes from both: then choose."""
+    """Plain log files; `[]` for none. Of the default ones those are left out that a syslog daemon
+    copies from the journal or the kernel's log, where these are read."""
     zone: str = ""
     """Zone of times in plain files that name none (Europe/Berlin); empty: the machine's. In a
     container the node's own has to be named."""
