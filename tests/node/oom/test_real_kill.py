@@ -10,9 +10,14 @@ import uuid
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from kelp.agent.collect.metrics import CollectMetrics
+from kelp.agent.sources import node_sources
+from kelp.base.settings import Agent, Journal, Kmsg
 from kelp.node.oom.kmsg import KMSG, records
 
+from ...agent.collect.harness import TurnableClock
 from ...waiting import wait_until
 
 ROOT = Path("/sys/fs/cgroup")
@@ -77,8 +82,7 @@ def pod():
 
 def test_a_real_kill_is_found_in_the_kernels_buffer(pod):
     uid, container, folder = pod
-    hog = subprocess.run([sys.executable, "-c", HOG, str(folder)], check=False, timeout=60)
-    assert hog.returncode == -signal.SIGKILL
+    kill_in(folder)
     command = [sys.executable, "-m", "kelp", "oom", "-o", "json"]
 
     found = []
@@ -106,3 +110,73 @@ def test_the_kernels_buffer_is_read_to_its_end():
     if not os.access(KMSG, os.R_OK):
         pytest.skip(f"{KMSG} cannot be read here")
     assert all(record.endswith(b"\n") for record in records())
+
+
+class Reader:
+    """A node's sources without what comes behind them; `records` is what they gave."""
+
+    def __init__(self, **settings):
+        self.clock = TurnableClock()
+        agent = Agent(node="n1", files=[], journal=Journal(enabled=False), **settings)
+        metrics = CollectMetrics(CollectorRegistry())
+        self.sources = node_sources(agent, self.clock, lambda _stage: {}, metrics)
+        self.records = []
+        self.read()
+
+    def read(self):
+        for source in self.sources:
+            _, lines = source.read()
+            late = source.assembler.expire(self.clock.now_ns())
+            for some in (lines, late):
+                if some is not None:
+                    self.records += [
+                        (some.body[i].as_py(), some.marks.get(i, {})) for i in range(len(some))
+                    ]
+
+    def of_pod(self, uid):
+        self.read()
+        return [(body, m) for body, m in self.records if m.get("oom_pod_uid") == uid]
+
+    def close(self):
+        for source in self.sources:
+            source.collector.close()
+
+
+def kill_in(folder):
+    hog = subprocess.run([sys.executable, "-c", HOG, str(folder)], check=False, timeout=60)
+    assert hog.returncode == -signal.SIGKILL
+
+
+def test_a_real_kill_becomes_one_record_of_the_agent(pod):
+    uid, container, folder = pod
+    reader = Reader(oom_count_interval_s=0.1)
+    kill_in(folder)
+    wait_until(lambda: reader.of_pod(uid))
+    for _ in range(10):  # the counter has risen too, and is told of already
+        reader.clock.sleep(10)
+        reader.read()
+    reader.close()
+    ((body, marks),) = reader.of_pod(uid)
+    assert b"invoked oom-killer" in body and b"Killed process" in body
+    assert ("OOMKilling", "killed", "kelp hog)", container) == (
+        marks["problem"], marks["oom_outcome"], marks["oom_process"], marks["oom_container_id"],
+    )  # fmt: skip
+    assert "oom_source" not in marks
+
+
+def test_a_real_kill_whose_lines_nobody_reads_is_counted(pod):
+    uid, container, folder = pod
+    reader = Reader(oom_count_interval_s=0.1, kmsg=Kmsg(enabled=False))
+    kill_in(folder)
+
+    def told():
+        reader.clock.sleep(5)
+        return reader.of_pod(uid)
+
+    wait_until(told)
+    reader.close()
+    ((body, marks),) = reader.of_pod(uid)
+    assert b"no line of the kernel's told of it" in body
+    assert ("OOMKilling", "memory.events", container) == (
+        marks["problem"], marks["oom_source"], marks["oom_container_id"],
+    )  # fmt: skip
