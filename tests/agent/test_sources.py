@@ -99,7 +99,7 @@ def test_each_source_gives_each_record_once(tmp_path):
     log = node.kubelet.start()
     log.lines(3)
     node.journal.write(entry(0), entry(1, PRIORITY=b"4"))
-    (tmp_path / "kubelet.log").write_bytes(b"E1120 10:11:12.000000   1 a.go:1] bad\nplain\n")
+    (tmp_path / "kubelet.log").write_bytes(b'E1120 10:11:12.000000   1 a.go:1] "bad"\nplain\n')
     kernel = [b"3,7,1000,-;error", b"6,8,2000,-;fine"]
     for record in kernel:
         os.write(node.kmsg[1], record + b"\n")
@@ -117,7 +117,7 @@ def test_each_source_gives_each_record_once(tmp_path):
     told = [(r["labels"]["dataset"], r["body"], r["severity_number"]) for r in node.records]
     expected = [
         ("kernel", b"error", 17), ("kernel", b"fine", 9), ("kernel", b"new", 9),
-        ("node", b"E1120 10:11:12.000000   1 a.go:1] bad", 17), ("node", b"last", 0),
+        ("node", b'E1120 10:11:12.000000   1 a.go:1] "bad"', 17), ("node", b"last", 0),
         ("node", b"line 0", 0), ("node", b"line 1", 13), ("node", b"line 2", 0),
         ("node", b"plain", 0),
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from kelp.agent.assemble.oom import (
     line_in_file,
 )
 from kelp.agent.assemble.oom import Source as OomSource
+from kelp.agent.assemble.traces import TraceAssembler
 from kelp.agent.collect import FileLogCollector, JournalCollector, KmsgCollector
 from kelp.agent.collect.kmsg import read_boot_id
 from kelp.agent.collect.metrics import CollectMetrics
@@ -47,11 +48,15 @@ def node_sources(
         files = FileLogCollector(agent, clock, checkpoints("files.collect"), metrics)
         zone = ZoneInfo(agent.zone) if agent.zone else None
         plain = PlainAssembler(agent.max_record_bytes, zone)
-        sources.append(Source("files.", files, kernel.in_files(plain, zone)))
+        whole = kernel.in_files(plain, zone)
+        stored = checkpoints("files.assemble")
+        sources.append(Source("files.", files, TraceAssembler(whole, agent, stored)))
     if agent.journal.enabled:
         stored = checkpoints("journal.collect")
         journal = JournalCollector(agent, clock, stored, metrics, _boot_s)
-        sources.append(Source("journal.", journal, kernel.bare("journal.", JournalAssembler())))
+        whole = kernel.bare("journal.", JournalAssembler())
+        stored = checkpoints("journal.assemble")
+        sources.append(Source("journal.", journal, TraceAssembler(whole, agent, stored)))
     boot_id = read_boot_id()
     if agent.kmsg.enabled:
         kmsg = KmsgCollector(agent, checkpoints("kmsg.collect"), metrics, boot_id)

@@ -4,7 +4,7 @@ Languages are rule sets (`languages`), an automaton follows them (`machine`) ove
 stream (`lane`), and only rows near evidence of a trace are looked at (`evidence`).
 """
 
-from kelp.agent.assemble.traces.assembler import RecordAssembler
+from kelp.agent.assemble.traces.assembler import RecordAssembler, TraceAssembler
 from kelp.agent.assemble.traces.joiner import TraceJoiner
 
-__all__ = ["RecordAssembler", "TraceJoiner"]
+__all__ = ["RecordAssembler", "TraceAssembler", "TraceJoiner"]

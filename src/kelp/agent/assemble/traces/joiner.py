@@ -55,12 +55,14 @@ class TraceJoiner:
         self._evidence = Evidence(evidence_of(LANGUAGES))
         self._configured = Configured(multiline)
         self._detect = detect
+        self._told_first = False  # as in the batches: a source's never change it
         self._pending = Pending(self._make_lane, checkpoints)
 
     def join(self, lines: Lines) -> Lines:
         """The records of a batch, as far as they are whole."""
         if not len(lines) or not (self._detect or self._configured or len(self._pending)):
             return lines
+        self._told_first = lines.told_first
         work = _Work(lines)
         self._walk(work)
         for key in self._pending.beyond_budget():
@@ -83,7 +85,7 @@ class TraceJoiner:
         metrics.EXPIRED.labels("timeout").inc(len(late))
         metrics.PENDING.set(len(self._pending))
         _count(made)
-        return made_lines(made, now_ns)
+        return made_lines(made, now_ns, told_first=self._told_first)
 
     def changes(self) -> dict[str, bytes | None]:
         """What to write (bytes) or delete (None) among the checkpoints since the last call.
@@ -266,6 +268,7 @@ class _Work:
             int(lines.position[at]),
             self.bodies.bytes_of(at),
             lines.marks.get(at, {}),
+            0 if lines.told is None else int(lines.told[at]),
         )
 
     def collect(self, lane: Lane, instance: Instance, stream: int) -> None:

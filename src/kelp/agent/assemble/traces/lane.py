@@ -26,6 +26,7 @@ class Row(NamedTuple):
     position: int
     body: bytes
     marks: Mapping[str, str]
+    told: int = 0  # severity number that the source gives, 0 for none
 
 
 # Row.at of what came with an earlier batch.

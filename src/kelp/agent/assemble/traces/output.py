@@ -55,8 +55,8 @@ def marks_of(record: Record) -> dict[str, str]:
     return marks
 
 
-def made_lines(made: Made, observed_ns: int) -> Lines:
-    """The made records alone."""
+def made_lines(made: Made, observed_ns: int, *, told_first: bool = False) -> Lines:
+    """The made records alone; a joined one has the severity that its first line was told."""
     marks = {i: m for i, m in enumerate(map(marks_of, made.records)) if m}
     first = [record.rows[0] for record in made.records]
     return Lines(
@@ -68,6 +68,8 @@ def made_lines(made: Made, observed_ns: int) -> Lines:
         body=pa.array([body_of(r) for r in made.records], pa.binary()),
         marks=marks,
         observed_ns=observed_ns,
+        told=np.array([r.told for r in first], np.uint8) if any(r.told for r in first) else None,
+        told_first=told_first,
     )
 
 
@@ -97,6 +99,10 @@ def merged(lines: Lines, bodies: Bodies, gone: list[int], made: Made) -> Lines:
         body=_bodies(bodies, kept, Bodies(extra.body), order),
         marks=_marks(lines.marks, kept, extra.marks, order, new),
         observed_ns=lines.observed_ns,
+        told=None
+        if extra.told is None and lines.told is None
+        else column(_told(extra), _told(lines)),
+        told_first=lines.told_first,
     )
 
 
@@ -110,7 +116,12 @@ def _beginning(lines: Lines, count: int) -> Lines:
         position=lines.position[:count],
         body=lines.body.slice(0, count),
         marks={row: marks for row, marks in lines.marks.items() if row < count},
+        told=None if lines.told is None else lines.told[:count],
     )
+
+
+def _told(lines: Lines) -> np.ndarray:
+    return np.zeros(len(lines), np.uint8) if lines.told is None else lines.told
 
 
 def _bodies(bodies: Bodies, kept: np.ndarray, extra: Bodies, order: np.ndarray) -> pa.BinaryArray:
@@ -152,4 +163,8 @@ def concat(first: Lines, second: Lines) -> Lines:
         body=pa.concat_arrays([first.body, second.body]),
         marks={**first.marks, **{r + len(first): m for r, m in second.marks.items()}},
         observed_ns=second.observed_ns,
+        told=None
+        if first.told is None and second.told is None
+        else np.concatenate((_told(first), _told(second))),
+        told_first=second.told_first,
     )

@@ -28,6 +28,7 @@ class _SavedRow(msgspec.Struct, array_like=True):
     position: int
     body: bytes
     marks: dict[str, str]
+    told: int = 0
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -134,7 +135,7 @@ def _name(key: Key) -> str:
 
 def _encode(key: Key, waiting: Waiting) -> bytes:
     lane = waiting.lane
-    rows = [_SavedRow(r.timestamp, r.position, r.body, dict(r.marks)) for r in lane.rows]
+    rows = [_SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in lane.rows]
     states = sorted(lane.states)
     labels = waiting.instance.labels
     return msgspec.msgpack.encode(
@@ -152,7 +153,7 @@ def _decode(checkpoints: Mapping[str, bytes]) -> Iterable[_Saved]:
 
 def _restored(lane: Lane, saved: _Saved) -> Lane:
     """The lane as it was; one of other rules than those of now is only given out."""
-    lane.rows = [Row(BEFORE, r.timestamp, r.position, r.body, r.marks) for r in saved.rows]
+    lane.rows = [Row(BEFORE, r.timestamp, r.position, r.body, r.marks, r.told) for r in saved.rows]
     states = frozenset(saved.states)
     lane.states = states if lane.machine.knows(states) else frozenset()
     lane.sure, lane.part = saved.sure, saved.part
