@@ -71,10 +71,16 @@ def test_https_with_or_without_a_clients_certificate(
     headers = {"Authorization": f"Bearer {found.token}"}
     with httpx2.Client(verify=files.trusting(certificate=True), base_url=found.url) as http:
         assert http.get("/config", headers=headers).status_code == 200
-        # The certificate opens the door for segments, and for nothing else.
+        # The certificate opens the door for what agents do, and for nothing else.
         assert http.get("/config").status_code == 401
+        assert http.get("/kelp/v1/nodes").status_code == 401
         expected = 200 if kind == "mtls" else 401
         assert http.post(SEGMENTS, content=segment([b"x"])).status_code == expected
+        agent = {"Kelp-Agent-Id": "a"}
+        asked = http.post("/kelp/v1/asks", headers=agent, content=b'{"node": "n"}')
+        assert asked.status_code == expected
+        unwanted = http.post("/kelp/v1/answers?ask=x&part=0", headers=agent, content=b"")
+        assert unwanted.status_code == (404 if kind == "mtls" else 401)
         assert http.get("/loki/api/v1/labels").status_code == 401
     with httpx2.Client(verify=files.trusting(), base_url=found.url) as http:
         if kind == "tls":

@@ -35,7 +35,7 @@ COMMANDS = {
     "trace": ("kelp.cli.trace", "Show where a log lies: files, bytes, and what is stored of them."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
     "problems": ("kelp.cli.problems", "List what is broken, by node, workload and reason."),
-    "node": ("kelp.cli.node", "Show what this node is doing, with pod and container."),
+    "node": ("kelp.cli.node", "Show what a node is doing, from anywhere or here, by pod."),
     "support-bundle": (
         "kelp.cli.support_bundle",
         "Put what a node says of itself into one redacted archive.",

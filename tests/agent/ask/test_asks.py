@@ -68,8 +68,16 @@ def running(script: Scripted, answerer, tmp_path: Path) -> Iterator[Scene]:
             scene.asks.stop(5)
 
 
-def answers(script: Scripted) -> list[tuple[dict[str, str], bytes]]:
-    found = [(urlsplit(path), body) for path, _, body in script.seen]
+class Taking(Scripted):
+    """`taken` has the requests with their bodies: several come at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[tuple[str, dict[str, str], bytes]] = []
+
+
+def answers(script: Taking) -> list[tuple[dict[str, str], bytes]]:
+    found = [(urlsplit(path), body) for path, _, body in script.taken]
     return [
         ({k: v[0] for k, v in parse_qs(u.query).items()}, body)
         for u, body in found
@@ -77,15 +85,15 @@ def answers(script: Scripted) -> list[tuple[dict[str, str], bytes]]:
     ]
 
 
-def script_of(*polls: Reply, part: Reply = (204, {}, b"")) -> Scripted:
+def script_of(*polls: Reply, part: Reply = (204, {}, b"")) -> Taking:
     """`polls` are the answers to polls in order; parts get `part`."""
-    script = Scripted()
+    script = Taking()
     waiting = list(polls)
 
     def reply(handler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        path, headers, _ = script.seen.pop()
-        script.seen.append((path, headers, body))
+        path, headers = handler.path, {k.lower(): v for k, v in handler.headers.items()}
+        script.taken.append((path, headers, body))
         is_part = path.startswith("/kelp/v1/answers")
         status, _, text = part if is_part else waiting.pop(0) if waiting else NONE
         if not is_part and status == 200 and text == NONE[2]:
@@ -118,7 +126,7 @@ def test_a_question_is_taken_and_answered(tmp_path):
     with running(script, lambda ask: seen.append(ask) or [b"ab", b"c"], tmp_path) as scene:
         wait_until(lambda: scene.outcome("answered"))
     assert seen[0].parameters == {"sort": "cpu"}
-    path, headers, body = script.seen[0]
+    path, headers, body = script.taken[0]
     assert path == "/kelp/v1/asks?wait_s=25"
     assert json.loads(body) == {"node": "n1", "version": "9", "reports": []}
     assert (headers["kelp-agent-id"], headers["authorization"]) == ("agent-1", "Bearer secret")
