@@ -25,14 +25,14 @@ EXIT_BROKEN_PIPE = 141  # as for SIGPIPE: `kelp logs | head` is no error to tell
 
 # name → (module, what it does). The module holds a click command of that name.
 COMMANDS = {
-    "up": ("kelp.cli.up", "Start Kelp on this machine: server, store and agent in one go."),
+    "up": ("kelp.cli.up", "Start Kelp here: server, store and agent in one go."),
     "logs": ("kelp.cli.logs", "Show and follow logs by pod, workload, label or LogQL."),
     "query": ("kelp.cli.query", "Run a LogQL query, of logs or of numbers."),
     "labels": ("kelp.cli.labels", "List label names, or the values of one."),
     "series": ("kelp.cli.series", "List streams by selector."),
     "sql": ("kelp.cli.sql", "Run a read-only SQL query over the logs."),
     "parse": ("kelp.cli.parse", "Show what the agent would make of a file."),
-    "trace": ("kelp.cli.trace", "Show where a log lies: files, bytes, and what is stored of them."),
+    "trace": ("kelp.cli.trace", "Show where a log lies, and which bytes of it are stored."),
     "oom": ("kelp.cli.oom", "Show whom the kernel killed for want of memory."),
     "problems": ("kelp.cli.problems", "List what is broken, by node, workload and reason."),
     "node": ("kelp.cli.node", "Show what a node is doing, from anywhere or here, by pod."),
