@@ -13,6 +13,7 @@ import pytest
 from kelp.base.settings import Server, Settings
 from tests.api.running import Running, running
 from tests.cli.tracing import Scene
+from tests.docker import DockerLog
 from tests.kubelet import UID, ContainerLog, cri_line
 from tests.waiting import wait_until
 
@@ -477,6 +478,55 @@ def test_a_line_of_a_trace_leads_to_the_record_that_it_is_in(scene: Scene) -> No
     assert ("same", "\n".join(trace)) == (point["found"], point["text"])
     assert point["record"].endswith(":0")
     assert point["position"] > 0
+
+
+def test_dockers_files_behind_the_kubelets_links(scene: Scene) -> None:
+    docker = DockerLog(scene.folder / "docker", id="ab" * 32)
+    folder = scene.kubelet.pod_folder(scene.pod) / "app"
+    folder.mkdir(parents=True)
+    (folder / "0.log").symlink_to(docker.live)
+    scene.containers.mkdir()
+    (scene.containers / f"{scene.pod}_shop_app-{docker.id}.log").symlink_to(folder / "0.log")
+    docker.lines(100)
+    scene.collect(100)
+    for compress in (True, False):
+        docker.rotate(compress=compress)
+        docker.lines(50)
+    scene.collect(200)
+    (shown,) = scene.json(scene.pod)["logs"]
+    live = docker.live.name
+    assert [f"{live}.2.gz", f"{live}.1", "0.log"] == [Path(f["path"]).name for f in shown["files"]]
+    assert [100, 50, 50] == [f["stored"] for f in shown["files"]]
+    status, verdict = scene.verified()
+    counts(verdict, equal=200)
+    assert status == 0
+    size = len(docker.written) // 200
+    for path, first in ((docker.live, 150), (f"{docker.live}.1", 100), (f"{docker.live}.2.gz", 0)):
+        point = scene.json(f"{path}:{size * 3 + 5}")["point"]
+        assert ("same", True) == (point["found"], point["text"].startswith("seq="))
+        assert abs(int(point["text"].removeprefix("seq=")) - first - 3) <= 1
+
+
+def test_a_container_that_a_link_alone_leads_to(scene: Scene) -> None:
+    docker = DockerLog(scene.folder / "docker", id="cd" * 32)
+    docker.note()
+    scene.containers.mkdir()
+    link = scene.containers / f"{scene.pod}_shop_app-{docker.id}.log"
+    link.symlink_to(docker.live)
+    scene.pods.mkdir(exist_ok=True)
+    docker.lines(100)
+    docker.rotate()
+    docker.lines(20)
+    scene.collect(120)
+    (shown,) = scene.json(scene.pod, "-c", "app")["logs"]
+    assert ([100, 20], [str(link)]) == (
+        [f["stored"] for f in shown["files"]], [x["path"] for x in shown["links"]],
+    )  # fmt: skip
+    assert scene.json(f"{link}:0")["point"]["text"] == "seq=100"
+    assert scene.json(f"{docker.live}.1:0")["point"]["text"] == "seq=0"
+    status, verdict = scene.verified()
+    counts(verdict, equal=120)
+    assert status == 0
 
 
 def test_a_plain_file_of_the_node(scene: Scene) -> None:

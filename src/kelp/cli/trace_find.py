@@ -9,7 +9,7 @@ from pathlib import Path
 
 import re2
 
-from kelp.agent.collect.filetree import FileTree
+from kelp.agent.collect.filetree import FileNaming, FileTree
 from kelp.agent.collect.paths import (
     LogName,
     Naming,
@@ -18,7 +18,7 @@ from kelp.agent.collect.paths import (
     parse_log_name,
     parse_pod_folder,
 )
-from kelp.agent.lookback.files import logs_in
+from kelp.agent.lookback.files import linked_logs, logs_in
 from kelp.base.errors import KelpError
 from kelp.base.settings import Agent
 from kelp.cli.logs_select import Matcher, Target
@@ -52,7 +52,7 @@ class Place:
     @property
     def of_container(self) -> bool:
         """Whether lines have a head of the container runtime."""
-        return isinstance(self.naming, PodNaming)
+        return not isinstance(self.naming, FileNaming)
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,33 @@ class Search:
 
     def by_path(self, path: Path) -> tuple[Traced, Path]:
         """(the log of a file, the file itself); raises KelpError where it is nobody's."""
-        for hop in hops(path):
-            place = self._place_of(hop)
-            if place is None:
-                continue
-            stored = []
-            if self.store is not None:
-                stored = self._stored_of(place)
+        for place, file in (*self._leading_to(path), *self._behind(path)):
+            stored = [] if self.store is None else self._stored_of(place)
             (traced,) = (t for t in _merged([place], stored) if t.place is not None)
-            return traced, hop
+            return traced, file
         raise KelpError(
             f"expected a container's log ({self.agent.pods_dir}/NAMESPACE_POD_UID/CONTAINER/N.log, "
             f"a rotated file of it, or a link to it) or a file of agent.files; got {path}"
         )
 
     # --- on this node
+
+    def _leading_to(self, path: Path) -> Iterator[tuple[Place, Path]]:
+        """The log of a file or of a link, with the file's name in it."""
+        for hop in hops(path):
+            place = self._place_of(hop)
+            if place is not None:
+                yield place, hop
+
+    def _behind(self, path: Path) -> Iterator[tuple[Place, Path]]:
+        """The log of a file in a folder of docker's own, by the kubelet's link that leads there."""
+        path = next(iter(hops(path)))
+        root = Path(self.agent.containers_dir)
+        for name in self._listed(root) if root.is_dir() else ():
+            target = list(hops(root / name))[-1]
+            if target.parent == path.parent:
+                for place, hop in self._leading_to(root / name):
+                    yield place, hop if target == path else path
 
     def _places(self, wanted: Wanted) -> Iterator[Place]:
         root = Path(self.agent.pods_dir)
@@ -130,10 +142,21 @@ class Search:
                 continue
             for container in self._listed(root / name):
                 if container_fits(container) and (root / name / container).is_dir():
-                    yield from self._places_in(root / name / container, pod, container)
+                    naming = PodNaming(pod, container, self.agent.node, self.agent.cluster)
+                    yield from self._places_in(root / name / container, naming)
+        yield from self._linked_places(wanted)
 
-    def _places_in(self, folder: Path, pod: PodFolder, container: str) -> Iterator[Place]:
-        naming = PodNaming(pod, container, self.agent.node, self.agent.cluster)
+    def _linked_places(self, wanted: Wanted) -> Iterator[Place]:
+        """Logs that links alone lead to."""
+        found = [p for folder, naming in linked_logs(self.agent)
+                 for p in self._places_in(folder, naming)]  # fmt: skip
+        pods = [_pod_of(p) for p in found]
+        fits, container_fits = _pod_fits(wanted, pods), _fits(wanted.container)
+        for place, pod in zip(found, pods, strict=True):
+            if fits(pod) and container_fits(place.instance.labels.get("container", "")):
+                yield place
+
+    def _places_in(self, folder: Path, naming: Naming) -> Iterator[Place]:
         try:
             logs = logs_in(folder, naming)
         except OSError as e:
@@ -149,10 +172,14 @@ class Search:
             return self._one_place(path, PodNaming(
                 pod, path.parent.name, self.agent.node, self.agent.cluster
             ), log)  # fmt: skip
+        namings = [naming for folder, naming in linked_logs(self.agent) if folder == path.parent]
         tree = FileTree(self.agent.files, self.agent.node, self.agent.cluster)
         found = tree.place(str(path.parent))
-        name = found[1].parse(path.name) if found is not None else None
-        return None if found is None or name is None else self._one_place(path, found[1], name)
+        for naming in [*namings, *([found[1]] if found is not None else [])]:
+            name = naming.parse(path.name)
+            if name is not None:
+                return self._one_place(path, naming, name)
+        return None
 
     def _one_place(self, path: Path, naming: Naming, log: LogName) -> Place:
         try:
@@ -229,6 +256,11 @@ class Search:
                 f"more than {MAX_INSTANCES} runs of containers fit; name a pod, or -n and -c"
             )
         return answer.instances
+
+
+def _pod_of(place: Place) -> PodFolder:
+    labels = place.instance.labels
+    return PodFolder(*(labels.get(n, "") for n in ("namespace", "pod", "pod_uid")))
 
 
 def key_of(labels: Mapping[str, str]) -> Key:

@@ -7,15 +7,21 @@ rotation, inodes are used again at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from kelp.agent.collect.fingerprint import digest
 from kelp.agent.collect.found import Found, find
+from kelp.agent.collect.links import LinkTree
 from kelp.agent.collect.logfile import read_head
+from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.paths import LogName, Naming
 from kelp.agent.collect.sources import gz_size_hint
+from kelp.agent.collect.tree import Container
+from kelp.base.settings import Agent
 
 
 @dataclass(frozen=True)
@@ -56,17 +62,28 @@ class KnownFile:
 def logs_in(folder: Path, naming: Naming) -> dict[str, list[LogName]]:
     """The logs of a folder with the names of their files, in the order of writing.
 
-    Raises OSError.
+    What docker has rotated away behind a link is among them. Raises OSError.
     """
-    logs: dict[str, list[LogName]] = {}
-    for text in sorted(os.listdir(folder)):  # noqa: PTH208 - names alone
-        name = naming.parse(text)
-        if name is not None:
-            logs.setdefault(name.restart, []).append(name)
+    os.scandir(folder).close()  # says why where it cannot be read
+    logs = Container(folder, naming).logs() or {}
     return {
         log: sorted(logs[log], key=lambda n: (n.ordered, n.key))
         for log in sorted(logs, key=lambda log: (naming.rank(log), log))
     }
+
+
+def linked_logs(agent: Agent) -> Iterator[tuple[Path, Naming]]:
+    """Folders with containers' logs that links alone lead to; see kelp.agent.collect.links."""
+    root, pods = (
+        Path(os.path.abspath(folder))  # noqa: PTH100 - links unresolved, as the collector does
+        for folder in (agent.containers_dir, agent.pods_dir)
+    )
+    if not agent.containers_dir or not root.is_dir():
+        return
+    tree = LinkTree(root, pods, CollectMetrics(CollectorRegistry()), agent.node, agent.cluster)
+    for pod in tree.read_root():
+        for container in tree.read_pod(pod):
+            yield container.path, container.naming
 
 
 def files_of(folder: Path, names: Iterable[LogName]) -> list[DiskFile]:

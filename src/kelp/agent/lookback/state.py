@@ -35,6 +35,11 @@ from kelp.wire.segment import SegmentError, decode_segment, read_header
 _COPIES = 20  # attempts at a copy that no write of the agent fell into
 _WAL_HEADER_BYTES = 32
 _END_OF_TIME = 1 << 62
+
+# Under these names collectors of files, and assemblers of containers' logs, commit.
+_COLLECT = ("collect", "containers.collect", "files.collect")
+_ASSEMBLE = ("assemble", "containers.assemble")
+
 _PLAIN = b"\xff\xff\xff\xff"  # how a segment that is not sealed begins: an Arrow IPC stream
 
 Extent = tuple[int, int]  # positions of the first and the last record
@@ -151,12 +156,13 @@ def _state(copy: Path, folder: Path, agent: Agent, vault: Vault) -> AgentState:
     values: dict[str, dict[str, bytes]] = {}
     for stage, key, stored in rows:
         values.setdefault(stage, {})[key] = vault.get_value(stored, stage, key)
-    logs = {**values.get("collect", {}), **values.get("files.collect", {})}
+    logs = {key: value for stage in _COLLECT for key, value in values.get(stage, {}).items()}
+    held = [_held(agent, values.get(stage, {})) for stage in _ASSEMBLE]
     return AgentState(
         agent_id=meta.get("agent_id", ""),
         logs=dict(_decoded(logs)),
         segments={seq: folder / "segments" / f"{seq:020d}.segment" for seq in seqs},
-        held=_held(agent, values.get("assemble", {})),
+        held={key: position for of_stage in held for key, position in of_stage.items()},
         vault=vault,
     )
 

@@ -6,8 +6,8 @@ one behind the other, with a newline where a line ended. Fragments that are in n
 missing; records at whose position no line begins, or of another text, stream or time, differ.
 
 Rows that are one whole line each are compared by column; the others (split lines, stack traces,
-cut bodies) go through a lane's automaton one by one. What is open at the end of a block is kept,
-so a file is compared in blocks, in memory for one of them.
+cut bodies, reports of the kernel with other lines between) are laid side by side one by one. What
+is open at the end of a block is kept, so a file is compared in blocks, in memory for one of them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ from kelp.model.batch import TRUNCATION_MARKER
 from kelp.model.fragments import LANES, Fragments
 
 _STREAM = np.uint8(3)  # the bits of a lane that are the stream
+
+# Records of one lane at the most that go on behind the beginning of others.
+_MAX_OPEN = 16
+# What _Open.row is where the record does not begin in this block: one that the block goes on with,
+# and one behind which others have begun.
+_LAST, _EARLIER = -1, -2
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class _Open:
     position: int
     body: bytes
     truncated: int
+    row: int  # of its first fragment, in the block
     at: int = 0
     lacking: int = 0  # bytes of the file that the body does not have
     begun: bool = False
@@ -100,11 +107,22 @@ class _Open:
         """Whether no fragment can be its next; to an open line an empty one may."""
         return self.full and self.line_ended
 
+    @property
+    def decided(self) -> bool:
+        """Whether it may be closed, now that another record has begun."""
+        return bool(self.wrong) or self.at >= len(self.body)
+
     def has_room(self, text: bytes) -> bool:
         """Whether a fragment may be its next."""
         return not self.full or (not self.line_ended and not text)
 
-    def take(self, text: bytes, missing: int, *, partial: bool) -> None:
+    def goes_on_with(self, text: bytes) -> bool:
+        """Whether a fragment is its next, beyond doubt."""
+        if self.wrong or self.full or self.in_cut or not self.line_ended:
+            return False
+        return self.body.startswith(b"\n" + text, self.at)
+
+    def take(self, text: bytes, missing: int, partial: bool) -> None:
         """Match the next fragment."""
         if self.wrong:
             self.at += len(text) + self.line_ended
@@ -161,83 +179,129 @@ class Comparer:
 
     def __init__(self, *, heads: bool = True) -> None:
         self._heads = heads
-        self._open: dict[int, _Open] = {}  # lane → the record that its last start began
+        self._open: dict[int, list[_Open]] = {}  # lane → records, the last one begun last
 
-    def saved(self) -> dict[int, _Open]:
+    def saved(self) -> dict[int, list[_Open]]:
         """What is kept between blocks, to go back to."""
-        return {lane: copy(one) for lane, one in self._open.items()}
+        return {lane: [copy(one) for one in ones] for lane, ones in self._open.items()}
 
-    def restore(self, saved: dict[int, _Open]) -> None:
+    def restore(self, saved: dict[int, list[_Open]]) -> None:
         """Go back to before a block."""
-        self._open = {lane: copy(one) for lane, one in saved.items()}
+        self._open = {lane: [copy(one) for one in ones] for lane, ones in saved.items()}
 
     def feed(self, fragments: Fragments, records: Records) -> Outcome:
         """One block: all fragments, and all records at positions from its first to its last."""
         block = _Block(fragments, records, heads=self._heads)
         block.place()
         same = block.whole_lines()
-        self._walk(block, same)
+        for lane in range(LANES):
+            rows = np.flatnonzero(block.fragments.lane == lane)
+            if len(rows):
+                self._walk(_Lane(lane, rows, same, block))
         return block.outcome
 
     def finish(self, *, more: bool = False) -> Outcome:
         """No more comes; `more`: the file goes on, so what is right so far may well be right."""
         outcome = Outcome()
-        for lane, one in list(self._open.items()):
-            if more and not one.wrong and not one.full:
-                one.body, one.truncated = one.body[: one.at], one.lacking
-            self._close(lane, outcome)
+        for ones in self._open.values():
+            for one in ones:
+                if more and not one.wrong and not one.full:
+                    one.body, one.truncated = one.body[: one.at], one.lacking
+                _close(one, outcome)
+        self._open = {}
         return outcome
 
-    def _walk(self, block: _Block, same: npt.NDArray[np.bool_]) -> None:
-        """The rows that are not plainly the same, in order."""
-        for row in self._wanted(block, same).tolist():
-            lane = int(block.fragments.lane[row])
-            record = int(block.record[row])
-            if same[row]:
-                self._close(lane, block.outcome)
-                continue
-            if record >= 0:
-                self._close(lane, block.outcome)
-                self._open[lane] = block.opened(row, record)
-            one = self._open.get(lane)
-            text = block.fragments.body[row].as_py()
-            if one is None or not one.has_room(text):
-                block.outcome.missing.append(np.array([row], np.int64))
-                continue
-            missing = block.fragments.missing.get(row, 0)
-            partial = bool(block.fragments.partial[row])
-            one.take(text, missing, partial=partial)
+    def _walk(self, lane: _Lane) -> None:
+        """The rows of a lane that are not plainly the same, in order."""
+        ones = self._open.setdefault(lane.number, [])
+        outcome = lane.block.outcome
+        for i in lane.wanted(any(not one.over for one in ones)).tolist():
+            if lane.is_start[i]:
+                self._begin(ones, lane, i)
+            one = _owner(ones, lane, i)
+            if one is None:
+                outcome.missing.append(lane.rows[i : i + 1])
+            else:
+                one.take(*lane.fragment(i))
+        last = int(lane.start[-1])
+        for one in ones:
+            one.row = _LAST if one.row == last else _EARLIER
+        self._close_decided(ones, outcome)
 
-    def _wanted(self, block: _Block, same: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Rows to walk over; what follows a plain line of its lane without a start is missing."""
-        wanted = ~same & (block.record >= 0)
-        for lane in range(LANES):
-            rows = np.flatnonzero(block.fragments.lane == lane)
-            if not len(rows):
-                continue
-            starts = block.record[rows] >= 0
-            # Place in `rows` of the start that a row belongs to; -1: one of an earlier block.
-            of = np.maximum.accumulate(np.where(starts, np.arange(len(rows)), -1))
-            earlier = self._open.get(lane)
-            behind_open = (of < 0) & (earlier is not None and not earlier.over)
-            behind_slow = (of >= 0) & ~same[rows[np.maximum(of, 0)]]
-            rest = ~starts
-            block.outcome.missing += _some(rows[rest & ~behind_open & ~behind_slow])
-            wanted[rows[rest & (behind_open | behind_slow)]] = True
-            if earlier is not None:
-                wanted[rows[starts][:1]] = True  # closes it
-        return np.flatnonzero(wanted)
+    def _begin(self, ones: list[_Open], lane: _Lane, i: int) -> None:
+        """Open the record that begins at a row; too many open ones are closed."""
+        one = lane.block.opened(int(lane.rows[i]))
+        one.row = i
+        for other in ones:
+            other.row = _EARLIER
+        ones.append(one)
+        self._close_decided(ones, lane.block.outcome)
+        while len(ones) > _MAX_OPEN:
+            _close(ones.pop(0), lane.block.outcome)
 
-    def _close(self, lane: int, outcome: Outcome) -> None:
-        one = self._open.pop(lane, None)
-        if one is None:
-            return
-        why = one.verdict()
-        if why:
-            outcome.differing.append(Difference(one.stream_id, one.position, why))
-        else:
-            outcome.equal += 1
-            outcome.equal_bytes += len(one.body)
+    def _close_decided(self, ones: list[_Open], outcome: Outcome) -> None:
+        for one in [o for o in ones if o.row == _EARLIER and o.decided]:
+            ones.remove(one)
+            _close(one, outcome)
+
+
+def _owner(ones: list[_Open], lane: _Lane, i: int) -> _Open | None:
+    """The record that a row belongs to: the one begun last, or an earlier one that goes on."""
+    text = lane.text(i)
+    for one in reversed(ones):
+        if one.row == lane.start[i] and one.has_room(text):
+            return one
+        if one.goes_on_with(text):
+            return one
+    return None
+
+
+def _close(one: _Open, outcome: Outcome) -> None:
+    why = one.verdict()
+    if why:
+        outcome.differing.append(Difference(one.stream_id, one.position, why))
+    else:
+        outcome.equal += 1
+        outcome.equal_bytes += len(one.body)
+
+
+class _Lane:
+    """Rows of one lane; `start` is the place of the start that each belongs to, or _LAST."""
+
+    def __init__(
+        self, number: int, rows: npt.NDArray[np.int64], same: npt.NDArray[np.bool_], block: _Block
+    ) -> None:
+        self.number = number
+        self.rows = rows
+        self.block = block
+        self.is_start = block.record[rows] >= 0
+        self._same = same[rows]
+        places = np.where(self.is_start, np.arange(len(rows)), _LAST)
+        self.start = np.maximum.accumulate(places)
+
+    def wanted(self, goes_on: bool) -> npt.NDArray[np.int64]:
+        """Places to look at; rows before which nothing is open are missing at once.
+
+        `goes_on`: a record of an earlier block may.
+        """
+        slow = self.is_start & ~self._same
+        behind = np.logical_or.accumulate(slow)
+        rest = ~self.is_start
+        if goes_on:
+            behind = np.ones(len(self.rows), np.bool_)
+        self.block.outcome.missing += _some(self.rows[rest & ~behind])
+        return np.flatnonzero(slow | (rest & behind))
+
+    def text(self, i: int) -> bytes:
+        """The body of a row."""
+        text: bytes = self.block.fragments.body[int(self.rows[i])].as_py()
+        return text
+
+    def fragment(self, i: int) -> tuple[bytes, int, bool]:
+        """Its body, how many bytes that lacks, and whether its line goes on."""
+        row = int(self.rows[i])
+        fragments = self.block.fragments
+        return self.text(i), fragments.missing.get(row, 0), bool(fragments.partial[row])
 
 
 def _some(rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
@@ -290,14 +354,15 @@ class _Block:
         self.outcome.equal_bytes += int(pc.sum(lengths).as_py() or 0)
         return same
 
-    def opened(self, row: int, record: int) -> _Open:
+    def opened(self, row: int) -> _Open:
         """The record that begins at a row; wrong from the start where stream or time are."""
-        f, r = self.fragments, self.records
+        f, r, record = self.fragments, self.records, int(self.record[row])
         one = _Open(
             int(r.stream_id[record]),
             int(r.position[record]),
             r.body[record].as_py(),
             int(r.truncated[record]),
+            row,
         )
         if r.stream[record] != f.lane[row] & _STREAM:
             one.wrong = "it is stored under another stream (stdout, stderr) than its line names"
