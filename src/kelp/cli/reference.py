@@ -2,6 +2,7 @@
 
     docs/reference/configuration.md    from the Structs in kelp.base.settings
     docs/reference/cli.md              from the commands' own help
+    docs/reference/formats.md          from the descriptions in kelp.base.formats
 
 A test compares the pages with what is written here, so neither can lag behind.
 """
@@ -24,6 +25,7 @@ from kelp.base.config_schema import (
     sections,
 )
 from kelp.cli.main import COMMANDS, kelp, load_command
+from kelp.cli.reference_formats import formats_page
 
 _WIDTH = 96
 
@@ -91,7 +93,11 @@ def cli_page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-PAGES = {"configuration.md": configuration_page, "cli.md": cli_page}
+PAGES = {
+    "configuration.md": configuration_page,
+    "cli.md": cli_page,
+    "formats.md": formats_page,
+}
 
 
 def main(folder: Path) -> None:
