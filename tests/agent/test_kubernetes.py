@@ -49,6 +49,15 @@ def test_an_api_server_that_is_away_is_counted(tmp_path):
     annotations.stop()
 
 
+def test_a_node_that_the_api_server_does_not_know_is_told(tmp_path, caplog):
+    with KubeApi() as api:
+        environ = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config"))}
+        annotations, _ = made("on", environ)
+        annotations.start()
+        wait_until(lambda: "agent.node has to be the node's name" in caplog.text)
+        annotations.stop()
+
+
 @pytest.mark.parametrize("environ", [{}, {"KUBERNETES_SERVICE_HOST": "h"}])
 @pytest.mark.parametrize("kubernetes", ["auto", "off"])
 def test_nobody_is_asked_outside_of_a_cluster(kubernetes, environ):

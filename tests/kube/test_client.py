@@ -11,9 +11,11 @@ import threading
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kelp.kube.access import Access, Tls
-from kelp.kube.client import KubeClient, segment
+from kelp.kube.client import KubeClient, LineSplitter, segment
 from kelp.kube.credentials import Certificate, Fixed, TokenFile
 from kelp.kube.errors import AccessError, ApiError, AwayError
 from kelp.kube.kubeconfig import read_kubeconfig
@@ -68,6 +70,14 @@ def test_a_stream_in_blocks_and_lines(api, client, tmp_path, gzipped):
     with pytest.raises(AwayError, match="at most 100 bytes"):
         client.read(LOG, right="get nodes/proxy", limit=100)
     assert [] != names(client)
+
+
+@given(st.lists(st.binary(max_size=5)))
+def test_blocks_to_lines(blocks):
+    splitter = LineSplitter()
+    lines = [line for block in blocks for line in splitter.feed(block)]
+    assert b"".join(blocks).split(b"\n") == [*lines, splitter.rest()]
+    assert splitter.held == len(splitter.rest())
 
 
 @pytest.mark.parametrize("path", [NODES, LOG])

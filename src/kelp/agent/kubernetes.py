@@ -38,7 +38,8 @@ class Annotations:
         from kelp.kube.pods import PodAnnotations, watch_pods  # noqa: PLC0415 - see above
 
         metrics.source_up.labels(SOURCE).set(0)
-        pods = PodAnnotations()
+        self._pods = pods = PodAnnotations()
+        self._node, self._warned = agent.node, False
         self.format_for = pods.format_for
         self._reflector = watch_pods(KubeClient(access), agent.node, pods, self._state)
 
@@ -56,6 +57,12 @@ class Annotations:
         self._metrics.source_up.labels(SOURCE).set(0 if reason else 1)
         if reason:
             self._metrics.source_failures.labels(SOURCE, reason).inc()
+        elif not self._warned and not self._pods:
+            self._warned = True
+            _log.warning(
+                "the API server knows no pods on this node: agent.node has to be the node's name",
+                extra={"node": self._node},
+            )
 
 
 def _access(agent: Agent, environ: Mapping[str, str]) -> Access | None:

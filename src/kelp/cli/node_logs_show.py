@@ -26,7 +26,7 @@ from kelp.base.severity import detect_severity
 from kelp.cli.terminal import harmless
 from kelp.cli.times import format_utc_ns
 from kelp.kube.access import find_access
-from kelp.kube.client import Answer, KubeClient
+from kelp.kube.client import Answer, KubeClient, LineSplitter
 from kelp.kube.errors import ApiError, AwayError
 from kelp.kube.follow import Follower, Place
 from kelp.kube.journal_text import TextEntry
@@ -285,7 +285,7 @@ def _lines(answer: Answer, *, gz: bool) -> Iterator[bytes]:
     if not gz:
         yield from answer.lines(MAX_LINE_BYTES)
         return
-    rest = b""
+    splitter = LineSplitter()
     inflate = zlib.decompressobj(_GZIP)
     try:
         for block in answer.blocks():
@@ -294,12 +294,11 @@ def _lines(answer: Answer, *, gz: bool) -> Iterator[bytes]:
                 following = inflate.unused_data
                 inflate = zlib.decompressobj(_GZIP)
                 data += inflate.decompress(following)
-            *lines, rest = (rest + data).split(b"\n")
-            yield from lines
+            yield from splitter.feed(data)
     except zlib.error as e:
         raise KelpError(f"expected gzip in a file called .gz; {e}") from e
-    if rest:
-        yield rest
+    if splitter.held:
+        yield splitter.rest()
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -32,6 +32,29 @@ _BLOCK_BYTES = 1 << 16
 _GZIP = 31  # zlib's window bits for a gzip header and trailer
 
 
+class LineSplitter:
+    """Blocks to lines without their newline; each byte is copied once or twice, whatever comes."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.held = 0  # bytes of a line whose end has not come
+
+    def feed(self, block: bytes) -> list[bytes]:
+        """The lines that end in this block."""
+        first, *more = block.split(b"\n")
+        self._parts.append(first)
+        self.held += len(first)
+        if not more:
+            return []
+        lines = [b"".join(self._parts), *more[:-1]]
+        self._parts, self.held = [more[-1]], len(more[-1])
+        return lines
+
+    def rest(self) -> bytes:
+        """What is held."""
+        return b"".join(self._parts)
+
+
 class Answer:
     """A body on its way; only within the `with` that gave it, and for one thread save `cut`."""
 
@@ -83,14 +106,13 @@ class Answer:
 
     def lines(self, limit: int) -> Iterator[bytes]:
         """Whole lines without their newline; AwayError for one of more than `limit` bytes."""
-        rest = b""
+        splitter = LineSplitter()
         for block in self.blocks():
-            *lines, rest = (rest + block).split(b"\n")
-            yield from lines
-            if len(rest) > limit:
+            yield from splitter.feed(block)
+            if splitter.held > limit:
                 raise AwayError(f"expected lines of at most {limit} bytes; got a longer one")
-        if rest:
-            yield rest
+        if splitter.held:
+            yield splitter.rest()
 
     def cut(self) -> None:
         """Let reading end with AwayError, now; from any thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from kelp.kube.client import Answer
+from kelp.kube.client import Answer, LineSplitter
 from kelp.kube.errors import AwayError
 from kelp.kube.journal_text import JournalText, TextEntry
 from kelp.kube.nodelogs import KUBELET_STOPS_AFTER_S, MAX_LINE_BYTES
@@ -44,19 +44,18 @@ class JournalReading:
     def entries(self) -> Iterator[TextEntry]:
         """In the journal's order; ends where the answer does, without raising."""
         start = self._monotonic()
-        rest = b""
+        splitter = LineSplitter()
         try:
             for block in self._answer.blocks():
                 self.size += len(block)
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
+                for line in splitter.feed(block):
                     yield from self._text.feed(line)
-                if len(rest) > MAX_LINE_BYTES or 0 < self._limit <= self.size:
+                if splitter.held > MAX_LINE_BYTES or 0 < self._limit <= self.size:
                     return
         except AwayError as e:
             self.error = e
             return
-        self.stopped = bool(rest) or self._monotonic() - start >= KUBELET_STOPS_AFTER_S
+        self.stopped = splitter.held > 0 or self._monotonic() - start >= KUBELET_STOPS_AFTER_S
         self.whole = not self.stopped
         yield from self._text.end(whole=self.whole)
 
