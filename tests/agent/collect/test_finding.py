@@ -22,11 +22,6 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def kubelet(tmp_path: Path) -> Kubelet:
-    return Kubelet(tmp_path / "pods")
-
-
-@pytest.fixture
 def collector(kubelet: Kubelet) -> Iterator[PodLogCollector]:
     settings = Agent(pods_dir=str(kubelet.root), scan_interval_s=3600.0)
     collector = PodLogCollector(settings, SystemClock(), {})

@@ -24,11 +24,6 @@ from tests.kubelet import ContainerLog, Kubelet
 
 
 @pytest.fixture
-def kubelet(tmp_path: Path) -> Kubelet:
-    return Kubelet(tmp_path / "pods")
-
-
-@pytest.fixture
 def apps(kubelet: Kubelet) -> Iterator[list[ContainerLog]]:
     apps = [kubelet.start(f"web-{i}") for i in range(30)]
     yield apps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from tests.agent.collect.harness import Pipeline
 from tests.kubelet import ContainerLog, Kubelet
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def kubelet(tmp_path: Path) -> Kubelet:
-    return Kubelet(tmp_path / "pods")
 
 
 @pytest.fixture

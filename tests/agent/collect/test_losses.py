@@ -18,11 +18,6 @@ from tests.kubelet import ContainerLog, Kubelet
 
 
 @pytest.fixture
-def kubelet(tmp_path: Path) -> Kubelet:
-    return Kubelet(tmp_path / "pods")
-
-
-@pytest.fixture
 def app(kubelet: Kubelet) -> Iterator[ContainerLog]:
     app = kubelet.start()
     yield app

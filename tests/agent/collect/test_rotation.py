@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.agent.collect.harness import Pipeline
 from tests.kubelet import ContainerLog, Kubelet
-
-
-@pytest.fixture
-def kubelet(tmp_path: Path) -> Kubelet:
-    return Kubelet(tmp_path / "pods")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from kelp.agent.collect.cursor import Place, decode, encode
+from kelp.agent.collect.books import Books, instance_of
+from kelp.agent.collect.cursor import Place
 from kelp.agent.collect.journalctl import (
     ALWAYS,
     FIELDS,
@@ -34,7 +35,6 @@ from kelp.model.stream import DATASET_KERNEL, DATASET_NODE
 from kelp.wire.journal_export import Entry, ExportParser
 
 SOURCE = "journal"
-_KEY = "journal"
 _MAX_UNITS = 1000  # remembered; a pattern may fit the units of every session
 _WAIT_FIRST_S, _WAIT_MAX_S = 1.0, 60.0
 
@@ -59,7 +59,8 @@ class JournalCollector:
         self._boot_s = boot_s
         self._wanted = [matcher(unit_name(u)) for u in self._journal.units]
         self._filter = f"{','.join(sorted(self._journal.units))};kernel={self._journal.kernel}"
-        self._place = self._restored(checkpoints)
+        self._books = Books(SOURCE, Place, checkpoints, metrics)
+        self._place = self._books.restored or Place()
         self._instances: dict[str, Instance | None] = {}
         self._child: Journalctl | None = None
         self._parser = self._new_parser()
@@ -69,26 +70,14 @@ class JournalCollector:
         self._backoff = Backoff(_WAIT_FIRST_S, _WAIT_MAX_S, draw=lambda: 1.0)
         self._start_at = float("-inf")
         self._complained = ""
-        self._changed = False
         self._last_bytes = 0
-        self._losses: list[Loss] = []
         self._off = not installed(self._journal.command)
-        metrics.source_up.labels(SOURCE).set(0)
         if self._off:
-            metrics.source_failures.labels(SOURCE, "absent").inc()
+            self._books.failed("absent")
             _log.info(
                 "the journal is not collected: there is no journalctl here",
                 extra={"command": self._journal.command},
             )
-
-    def _restored(self, checkpoints: Mapping[str, bytes]) -> Place:
-        data = checkpoints.get(_KEY)
-        place = Place() if data is None else decode(data)
-        if place is None:
-            self._metrics.bad_checkpoints.inc()
-            _log.error("the journal is read again, for its checkpoint cannot be used")
-            return Place()
-        return place
 
     def _new_parser(self) -> ExportParser:
         return ExportParser(self._settings.max_record_bytes, [*ALWAYS, *FIELDS])
@@ -108,7 +97,7 @@ class JournalCollector:
                 positions.append(position)
         if not rows:
             return None
-        self._metrics.source_records.labels(SOURCE).inc(len(rows))
+        self._books.gave(len(rows))
         size = sum(e.size for e in rows)
         return Entries(rows, instances, positions, size, self._clock.now_ns())
 
@@ -128,8 +117,7 @@ class JournalCollector:
             self._last_bytes += len(block)
             found += self._parser.feed(block)
         if self._parser.malformed > malformed:
-            lost = self._parser.malformed - malformed
-            self._metrics.source_failures.labels(SOURCE, "malformed").inc(lost)
+            self._books.failed("malformed", self._parser.malformed - malformed)
         if found:
             self._backoff.reset()
         return found
@@ -145,7 +133,7 @@ class JournalCollector:
             self._parser = self._new_parser()
             try:
                 self._child = Journalctl(words)
-                self._metrics.source_up.labels(SOURCE).set(1)
+                self._books.up(True)
             except OSError as e:
                 self._failed("start", str(e))
         return self._child
@@ -169,8 +157,8 @@ class JournalCollector:
     def _failed(self, reason: str, complaint: str) -> None:
         wait_s = self._backoff.next_s()
         self._start_at = self._clock.monotonic() + wait_s
-        self._metrics.source_up.labels(SOURCE).set(0)
-        self._metrics.source_failures.labels(SOURCE, reason).inc()
+        self._books.up(False)
+        self._books.failed(reason)
         if complaint != self._complained:
             self._complained = complaint
             _log.warning(
@@ -195,23 +183,16 @@ class JournalCollector:
         self._place = Place(
             cursor=cursor, realtime_us=realtime_us, next=position + 1, filter=self._filter
         )
-        self._changed = True
+        self._books.reach(self._place)
         return position
 
     def _vacuumed(self, end_ns: int) -> None:
         """What came behind the last entry is gone; nobody knows how much it was."""
         start_ns = self._place.realtime_us * 1000
-        loss = Loss(
-            labels=self._labels(DATASET_NODE),
-            position=self._place.next,
-            size_bytes=0,
-            start_ns=start_ns,
-            end_ns=max(start_ns, end_ns),
-            reason="rotated_away",
+        self._books.lose(
+            self._labels(DATASET_NODE), self._place.next, start_ns, max(start_ns, end_ns)
         )
-        self._losses.append(loss)
-        self._metrics.count_loss(loss)
-        self._changed = True
+        self._books.reach(self._place)
         _log.warning("the journal was vacuumed before it was read to its end")
 
     def _instance_of(self, entry: Entry) -> Instance | None:
@@ -232,14 +213,11 @@ class JournalCollector:
 
     def _new_instance(self, unit: str) -> Instance:
         labels = self._labels(DATASET_NODE if unit else DATASET_KERNEL)
-        return Instance(f"journal:{unit}", labels | ({"unit": unit} if unit else {}))
+        return instance_of(SOURCE, unit, labels | {"unit": unit})
 
     def _labels(self, dataset: str) -> dict[str, str]:
-        labels = {
-            "dataset": dataset,
-            "cluster": self._settings.cluster,
-            "node": self._settings.node,
-        }
+        settings = self._settings
+        labels = {"dataset": dataset, "cluster": settings.cluster, "node": settings.node}
         return {k: v for k, v in labels.items() if v}
 
     def discover(self) -> None:
@@ -247,19 +225,15 @@ class JournalCollector:
 
     def changes(self) -> dict[str, bytes | None]:
         """See kelp.agent.pipeline.Collector."""
-        if not self._changed:
-            return {}
-        self._changed = False
-        return {_KEY: encode(self._place)}
+        return self._books.changes()
 
     def source_files(self) -> list[SourceFile]:
         """None: a journal's files hold entries of all units, in no order of bytes."""
-        return []
+        return self._books.source_files()
 
     def losses(self) -> list[Loss]:
         """See kelp.agent.pipeline.Collector."""
-        losses, self._losses = self._losses, []
-        return losses
+        return self._books.losses()
 
     def backlog_bytes(self) -> int:
         """What was read at once, for as much is likely to come again."""

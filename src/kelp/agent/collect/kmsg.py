@@ -14,29 +14,25 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
+from kelp.agent.collect.books import Books, SourcePlace, instance_of
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.suspends import EXIT, Suspends, Times, system_times
 from kelp.base.settings import Agent
 from kelp.model.entries import Entries
 from kelp.model.loss import Loss, SourceFile
-from kelp.model.raw import Instance
 from kelp.model.stream import DATASET_KERNEL
 from kelp.wire.kmsg import KmsgRecord, TimedKmsg, parse_record
 
 SOURCE = "kmsg"
-_KEY = "kmsg"
 _RECORD_BYTES = 8192  # PRINTK_MESSAGE_MAX is 2048 since 6.4, CONSOLE_EXT_LOG_MAX 8192 before
 _MAX_RECORDS = 5000  # given out at once
 
 _log = logging.getLogger(__name__)
 
 
-class KmsgPlace(msgspec.Struct, frozen=True, kw_only=True):
+class KmsgPlace(SourcePlace, frozen=True, kw_only=True):
     """The checkpoint: the last record that was given out."""
 
-    version: int = 1
     boot_id: str
     seq: int
     stamp_us: int = 0
@@ -62,57 +58,42 @@ class KmsgCollector:
         times: Callable[[], Times] = system_times,
     ) -> None:
         self._path = settings.kmsg.path
-        self._metrics = metrics
         self._times = times
         self._boot_id = boot_id
         self._next: int | None = None  # sequence number that is expected
         self._stamp_us = 0
-        self._restore(checkpoints)
+        self._books = Books(SOURCE, KmsgPlace, checkpoints, metrics)
+        place = self._books.restored
+        if place is not None and place.boot_id == boot_id:
+            self._next, self._stamp_us = place.seq + 1, place.stamp_us
         labels = {
             "dataset": DATASET_KERNEL,
             "cluster": settings.cluster,
             "node": settings.node,
             "boot_id": boot_id,
         }
-        labels = {k: v for k, v in labels.items() if v}
-        self._instance = Instance(f"kmsg:{boot_id}", labels)
+        self._instance = instance_of(SOURCE, boot_id, labels)
         self._suspends = Suspends()
         self._held: KmsgRecord | None = None  # a line that may go on
         self._held_last = 0
-        self._given: tuple[int, int] | None = None  # (seq, stamp) that the checkpoint must name
         self._full = False
-        self._losses: list[Loss] = []
         self._fd = self._open()
         if self._fd >= 0:
             self._suspends.look(times(), self._exits())
 
-    def _restore(self, checkpoints: Mapping[str, bytes]) -> None:
-        data = checkpoints.get(_KEY)
-        if data is None:
-            return
-        try:
-            place = msgspec.json.decode(data, type=KmsgPlace)
-        except msgspec.DecodeError:
-            self._metrics.bad_checkpoints.inc()
-            _log.error("the kernel's log is read again, for its checkpoint cannot be used")
-            return
-        if place.boot_id == self._boot_id:
-            self._next, self._stamp_us = place.seq + 1, place.stamp_us
-
     def _open(self) -> int:
-        self._metrics.source_up.labels(SOURCE).set(0)
         try:
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as e:
             self._off(e)
             return -1
-        self._metrics.source_up.labels(SOURCE).set(1)
+        self._books.up(True)
         return fd
 
     def _off(self, error: OSError) -> None:
         reason = "absent" if isinstance(error, FileNotFoundError) else "denied"
-        self._metrics.source_failures.labels(SOURCE, reason).inc()
-        self._metrics.source_up.labels(SOURCE).set(0)
+        self._books.failed(reason)
+        self._books.up(False)
         _log.info(
             "the kernel's log is not collected: reading it takes root or CAP_SYSLOG",
             extra={"path": self._path, "error": error.strerror},
@@ -140,7 +121,7 @@ class KmsgCollector:
         self._suspends.look(times, [r.stamp_us for r in records if r.text.startswith(EXIT)])
         if not records:
             return None
-        self._metrics.source_records.labels(SOURCE).inc(len(records))
+        self._books.gave(len(records))
         rows = [TimedKmsg(r, self._suspends.wall_ns(r.stamp_us, times)) for r in records]
         positions = [r.seq for r in records]
         return Entries(rows, [self._instance] * len(rows), positions, size, times.wall_ns)
@@ -161,7 +142,7 @@ class KmsgCollector:
                 return size
             record = parse_record(data)
             if record is None:
-                self._metrics.source_failures.labels(SOURCE, "malformed").inc()
+                self._books.failed("malformed")
             elif self._next is None or record.seq >= self._next:
                 size += len(data)
                 self._take(record, records)
@@ -182,51 +163,39 @@ class KmsgCollector:
             self._held, self._held_last = record, record.seq
         else:
             records.append(record)
-            self._given = (record.seq, record.stamp_us)
+            self._reach(record.seq, record.stamp_us)
 
     def _give_held(self, records: list[KmsgRecord]) -> None:
         if self._held is not None:
             records.append(self._held)
-            self._given = (self._held_last, self._held.stamp_us)
+            self._reach(self._held_last, self._held.stamp_us)
             self._held = None
+
+    def _reach(self, seq: int, stamp_us: int) -> None:
+        self._books.reach(KmsgPlace(boot_id=self._boot_id, seq=seq, stamp_us=stamp_us))
 
     def _lost(self, first: int, after: KmsgRecord) -> None:
         """Records from `first` on that the kernel has overwritten; of unknown length."""
         times = self._times()
         end_ns = self._suspends.wall_ns(after.stamp_us, times)
         start_ns = self._suspends.wall_ns(self._stamp_us, times)
-        loss = Loss(
-            labels=self._instance.labels,
-            position=first,
-            size_bytes=0,
-            start_ns=min(start_ns, end_ns),
-            end_ns=end_ns,
-            reason="rotated_away",
-        )
-        self._losses.append(loss)
-        self._metrics.count_loss(loss)
-        self._metrics.source_lost_records.labels(SOURCE).inc(after.seq - first)
+        self._books.lose(self._instance.labels, first, start_ns, end_ns)
+        self._books.missed(after.seq - first)
 
     def discover(self) -> None:
         """Nothing: the kernel keeps what it can."""
 
     def changes(self) -> dict[str, bytes | None]:
         """See kelp.agent.pipeline.Collector."""
-        if self._given is None:
-            return {}
-        seq, stamp_us = self._given
-        self._given = None
-        place = KmsgPlace(boot_id=self._boot_id, seq=seq, stamp_us=stamp_us)
-        return {_KEY: msgspec.json.encode(place)}
+        return self._books.changes()
 
     def source_files(self) -> list[SourceFile]:
         """None: it is no file."""
-        return []
+        return self._books.source_files()
 
     def losses(self) -> list[Loss]:
         """See kelp.agent.pipeline.Collector."""
-        losses, self._losses = self._losses, []
-        return losses
+        return self._books.losses()
 
     def backlog_bytes(self) -> int:
         """Enough to come again at once where the last look did not reach the end."""
