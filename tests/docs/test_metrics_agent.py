@@ -8,9 +8,11 @@ from pathlib import Path
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from kelp.agent.ask.metrics import AskMetrics
+from kelp.agent.assemble.oom import OomAssembler
 from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.metrics import PipelineMetrics
+from kelp.agent.parse import Parser
 from kelp.agent.ship.metrics import ShipMetrics
 from kelp.agent.spool.metrics import SpoolMetrics
 from kelp.base.clock import SystemClock
@@ -22,7 +24,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 def registered(tmp_path: Path) -> set[str]:
     registry = CollectorRegistry()
     PodLogCollector(Agent(pods_dir=str(tmp_path)), SystemClock(), {}, registry).close()
-    assert RecordAssembler  # its metrics are registered when it is imported
+    # Their metrics are registered when they are imported.
+    assert RecordAssembler and OomAssembler and Parser
     for metrics in (AskMetrics, PipelineMetrics, ShipMetrics, SpoolMetrics):
         metrics(registry)
     families = [*registry.collect(), *REGISTRY.collect()]
