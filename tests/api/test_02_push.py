@@ -66,6 +66,22 @@ def test_compressed_bodies(api: Api, encoding: str, compress: object) -> None:
     assert lines(api) == ["packed"]
 
 
+def test_a_push_that_is_sent_again_is_stored_once(api: Api) -> None:
+    content = body([str(now_ns()), "once"])
+    other = Api(api.server)
+    for sender in (api, api, other):
+        assert send(sender, content).status_code == 204
+    assert ["once"] == lines(api)
+    assert ["once"] == lines(other)
+    other.close()
+
+
+def test_a_push_with_a_fault_is_told_it_each_time(api: Api) -> None:
+    good = {"stream": {"app": "a"}, "values": [[str(now_ns()), "good"]]}
+    content = json.dumps({"streams": [{"stream": {}, "values": [["1", "x"]]}, good]}).encode()
+    assert [400, 400] == [send(api, content).status_code for _ in range(2)]
+
+
 def test_metadata_names_become_such_that_logql_can_write(api: Api) -> None:
     api.push({"app": "a"}, [now_ns(), "x", {"trace.id": "1", "2nd": "b", "empty": ""}])
     found = api.data("/loki/api/v1/query_range", query='{app="a"} | trace_id="1"')["result"]

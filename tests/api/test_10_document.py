@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.api.running import Api
+from tests.api.running import SECOND, Api, now_ns
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "http-api.md"
@@ -64,6 +64,53 @@ _KEYS_OF_ANSWERS = {
         "size_bytes", "start`, `end", "reason", "stream_id",
     },
 }  # fmt: skip
+
+
+# What each of Loki's routes needs; `{name}` in a path is a label that is there.
+_NEEDED = {
+    "index/stats": {"query": '{app="a"}'},
+    "index/volume": {"query": '{app="a"}'},
+    "index/volume_range": {"query": '{app="a"}'},
+    "format_query": {"query": '{ app = "a" }'},
+    "detected_fields": {"query": '{app="a"}'},
+    "detected_field/{name}/values": {"query": '{app="a"} | logfmt'},
+    "patterns": {"query": '{app="a"}'},
+    "query": {"query": 'sum(count_over_time({app="a"}[1h]))'},
+    "query_range": {"query": '{app="a"}'},
+}
+
+
+def test_a_form_does_as_a_url_does_on_every_route_of_lokis(api: Api) -> None:
+    at = now_ns()
+    api.push({"app": "a"}, [at, "app=b size=5"])
+    tried = set()
+    for path, operations in document(api)["paths"].items():
+        alike = {"get", "post"} <= set(operations) and not path.endswith("/delete")
+        if alike and path.startswith("/loki/"):
+            name = path.removeprefix("/loki/api/v1/")
+            asked = {
+                "start": str(at - SECOND),
+                "end": str(at + 60 * SECOND),
+                "time": str(at + SECOND),
+            }
+            asked |= _NEEDED.get(name, {})
+            url = path.replace("{name}", "app")
+            answers = [api.get(url, **asked), api.form(url, **asked)]
+            assert [200, 200] == [a.status_code for a in answers], (path, answers[0].text)
+            shown = [_without_costs(a) for a in answers]
+            assert shown[0] == shown[1], path
+            tried.add(name)
+    assert set(_NEEDED) <= tried
+    assert {"labels", "label/{name}/values", "series", "detected_labels"} <= tried
+
+
+def _without_costs(response: Any) -> Any:
+    if not response.headers["content-type"].startswith("application/json"):
+        return response.text
+    body = response.json()
+    if isinstance(body.get("data"), dict):
+        body["data"].pop("stats", None)
+    return body
 
 
 def test_get_and_post_take_the_same_parameters_where_they_do_the_same(api: Api) -> None:

@@ -70,6 +70,18 @@ def test_records_in_both_forms_are_found_at_once(
         assert json.loads(response.content) == {}
 
 
+def test_an_export_that_is_sent_again_is_stored_once_where_it_has_its_times(api: Api) -> None:
+    timed, timeless = message("timed"), message("timeless")
+    timeless.resource_logs[0].scope_logs[0].log_records[0].time_unix_nano = 0
+    for request in (timed, timed, timeless, timeless):
+        response = api.http.post(
+            OTLP, content=request.SerializeToString(), headers={"Content-Type": PROTOBUF}
+        )
+        assert (200, b"") == (response.status_code, response.content)
+    assert ["timed"] == found(api, '{service_name="shop"} |= "timed"')
+    assert ["timeless"] * 2 == found(api, '{service_name="shop"} |= "timeless"')
+
+
 def status_of(response: httpx2.Response) -> tuple[int, str]:
     """Code and message of a google.rpc.Status, read by a parser that is not ours."""
     if response.headers["Content-Type"] == "application/json":

@@ -115,7 +115,7 @@ def _base64(raw: bytes) -> str:
 
 
 def _pushed(request: Any, now_ns: int) -> Pushed:
-    pushed = Pushed([])
+    pushed = Pushed([], timed_here=_lacks_times(request))
     for resource in request.resource_logs:
         attributes = dict(_flat(resource.resource.attributes))
         labels = _labels(attributes)
@@ -129,6 +129,15 @@ def _pushed(request: Any, now_ns: int) -> Pushed:
         rows = _rows(labels, shared, resource.scope_logs, now_ns)
         pushed.rows.append(without_repeats(rows))
     return pushed
+
+
+def _lacks_times(request: Any) -> bool:
+    return any(
+        not (record.time_unix_nano or record.observed_time_unix_nano)
+        for resource in request.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    )
 
 
 def _labels(attributes: dict[str, str]) -> dict[str, str]:

@@ -58,6 +58,7 @@ class Pushed:
 
     rows: list[PushedRows]
     rejected: list[str] = field(default_factory=list)  # a reason for each stream
+    timed_here: bool = False  # some rows had no time of their own and got that of arrival
 
     @property
     def count(self) -> int:

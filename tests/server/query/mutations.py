@@ -5,8 +5,12 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from tests.server.query.golden import cases
+from tests.server.query.scenes import scenes
 
-_TEXTS = [c.text for name in ("printed.txt", "errors.txt") for c in cases(name)]
+_TEXTS = [
+    *(c.text for name in ("printed.txt", "errors.txt") for c in cases(name)),
+    *(q.query for scene in scenes() for q in scene.questions),
+]
 _PIECES = (
     "", " ", "\n", "{", "}", "(", ")", "[5m]", "[0s]", "|", "|=", "!~", "|>", "=", "==", "=~", ",",
     '"', "`", "\\", '"("', '"{{"', '"<a><b>"', '"a[99999999999999999999]"', "by (a)", "without ()",

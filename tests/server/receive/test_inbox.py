@@ -267,7 +267,39 @@ def test_a_push_is_durable_and_stored_on_return(open_inbox: Open, sink: MemorySi
     assert inbox.accept_batch("tenant", push, wait_s=10)
     assert sink.bodies == [b"pushed"]
     assert inbox.accept_batch("tenant", push, wait_s=10)
-    assert sink.bodies == [b"pushed"] * 2  # a push has no number: it is taken as often as it comes
+    assert sink.bodies == [b"pushed"] * 2  # it has neither number nor fingerprint
+
+
+def test_a_push_that_is_repeated_is_stored_once(open_inbox: Open, sink: MemorySink) -> None:
+    inbox = open_inbox()
+    push = LogBatch(batch([b"pushed"]), {Stream(WEB).id: Stream(WEB)})
+    same = inbox.fingerprint("tenant", "json", b"body")
+    for different in (
+        ("other", "json", b"body"),
+        ("tenant", "proto", b"body"),
+        ("tenant", "json", b"x"),
+    ):
+        assert same != inbox.fingerprint(*different)
+    assert not inbox.is_repeat(same, wait_s=10)
+    assert inbox.accept_batch("tenant", push, wait_s=10, fingerprint=same)
+    assert inbox.is_repeat(same, wait_s=10)
+    assert inbox.accept_batch("tenant", push, wait_s=10, fingerprint=same)  # came at the same time
+    assert sink.bodies == [b"pushed"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_push_is_known_after_a_restart(open_inbox: Open, sink: MemorySink, stored: bool) -> None:
+    inbox = open_inbox()
+    sink.failures = [] if stored else [EngineError("away", 0)] * 1000
+    push = LogBatch(batch([b"pushed"]), {Stream(WEB).id: Stream(WEB)})
+    same = inbox.fingerprint("", "json", b"body")
+    assert stored == inbox.accept_batch("", push, wait_s=10 if stored else 0, fingerprint=same)
+    inbox.close(drain_s=0)
+    sink.failures = []
+    again = open_inbox()
+    assert again.is_repeat(again.fingerprint("", "json", b"body"), wait_s=10)
+    assert again.flush()
+    assert sink.bodies == [b"pushed"]
 
 
 def test_a_push_survives_a_restart_before_it_is_stored(open_inbox: Open, sink: MemorySink) -> None:

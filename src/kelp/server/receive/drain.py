@@ -250,7 +250,7 @@ class Drain:
         self._ledger.finish(record)
         try:
             if self._journal.would_drop_file(record.last):
-                self._ledger.save_agents()
+                self._ledger.save()
             self._journal.drop_through(record.last)
         except OSError as e:
             log.error("cannot clear the inbox's journal: %s; the next group tries again", e)

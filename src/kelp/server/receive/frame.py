@@ -17,6 +17,7 @@ class FrameHead(msgspec.Struct, frozen=True, kw_only=True):
     agent_id: str
     seq: int
     memory_bytes: int  # of its records, in Arrow memory
+    fingerprint: str = ""  # of a push, in hex; see repeats
     readmitted: int = 0  # the number it had when the store refused it; 0: it is new
 
 

@@ -78,13 +78,16 @@ class Pushes:
         limit = self._reception.max_bytes
 
         def work(data: bytes) -> list[str]:
+            fingerprint = self._inbox.fingerprint(call.tenant, f"loki {kind} {encoding}", data)
+            if self._inbox.is_repeat(fingerprint, wait_s=SEARCHABLE_WAIT_S):
+                return []
             if kind == _PROTOBUF:
                 # Snappy belongs to the format, whatever the header says.
                 pushed = _read(lambda: loki_proto.decode_snappy(data, limit))
             else:
                 plain = decompress(data, encoding, limit)
                 pushed = _read(lambda: loki.decode_json(plain))
-            return self._store("loki", call.tenant, pushed)
+            return self._store("loki", call.tenant, pushed, fingerprint)
 
         if rejected := await self._reception.take(call.request, work):
             raise _partly(rejected)
@@ -97,16 +100,25 @@ class Pushes:
         decode = otlp.decode_json if kind == _JSON else otlp.decode_proto
 
         def work(data: bytes) -> bytes:
+            fingerprint = self._inbox.fingerprint(call.tenant, f"otlp {kind} {encoding}", data)
+            if self._inbox.is_repeat(fingerprint, wait_s=SEARCHABLE_WAIT_S):
+                return otlp.encode_answer(0, "", as_json=kind == _JSON)
             plain = decompress(data, encoding, self._reception.max_bytes)
             pushed = _read(lambda: decode(plain, self._clock.now_ns()))
-            rejected = self._store("otlp", call.tenant, pushed)
+            rejected = self._store("otlp", call.tenant, pushed, fingerprint)
             return otlp.encode_answer(len(rejected), _reasons(rejected), as_json=kind == _JSON)
 
         return Response(await self._reception.take(call.request, work), media_type=kind)
 
-    def _store(self, protocol: str, tenant: str, pushed: Pushed) -> list[str]:
-        """Store what can be; the reasons why the rest cannot."""
+    def _store(self, protocol: str, tenant: str, pushed: Pushed, fingerprint: bytes) -> list[str]:
+        """Store what can be; the reasons why the rest cannot.
+
+        A push that is told of such reasons is not remembered: sent again, it is told them again.
+        Nor is one that leaves times to its arrival: the next that is the same says another thing.
+        """
         count = pushed.count
+        if pushed.rejected or pushed.timed_here:
+            fingerprint = b""
         if count:
             batch = to_log_batch(
                 pushed.rows,
@@ -114,7 +126,9 @@ class Pushes:
                 self._arrivals.take(count),
                 severity_of_lines=self._severity_of_lines(),
             )
-            if not self._inbox.accept_batch(tenant, batch, wait_s=SEARCHABLE_WAIT_S):
+            if not self._inbox.accept_batch(
+                tenant, batch, wait_s=SEARCHABLE_WAIT_S, fingerprint=fingerprint
+            ):
                 _log.warning("a push is durable and not in the store yet", extra={"records": count})
             self._metrics.records.labels(protocol).inc(count)
         self._metrics.rejected.labels(protocol).inc(len(pushed.rejected))

@@ -99,7 +99,7 @@ class Inbox:
         self._decoding = threading.BoundedSemaphore(_DECODERS)
         self._order = threading.Lock()
         self._closed = False
-        self._ledger = Ledger(directory)
+        self._ledger = Ledger(directory, self._clock, key)
         self._newest = dict(self._ledger.stored)
         self._readmitted: set[int] = set()
         self._waiting = Waiting(settings.insert_max_bytes)
@@ -142,11 +142,32 @@ class Inbox:
         number = self._append(part, data)
         return self._durable(header, number) if number else self._repeat(header)
 
-    def accept_batch(self, tenant: str, batch: LogBatch, *, wait_s: float) -> bool:
+    def fingerprint(self, tenant: str, kind: str, body: bytes) -> bytes:
+        """Names a push, so that its repeat is known; `kind` is what tells how to read the bytes."""
+        return self._ledger.pushes.fingerprint(tenant, kind, body)
+
+    def is_repeat(self, fingerprint: bytes, *, wait_s: float) -> bool:
+        """Whether a push with it was taken of late; then it is durable on return.
+
+        Waits up to `wait_s` until it can be searched, as accept_batch does. Raises InboxFull.
+        """
+        with self._order:
+            number = self._ledger.pushes.number_of(fingerprint)
+        if number is None:
+            return False
+        self._sync(number)
+        self._metrics.segments.labels("duplicate").inc()
+        self._wait_stored(number, wait_s)
+        return True
+
+    def accept_batch(
+        self, tenant: str, batch: LogBatch, *, wait_s: float, fingerprint: bytes = b""
+    ) -> bool:
         """Take a push of another protocol; it is durable on return, and searchable if True.
 
         False: the store did not take it within `wait_s`; it will be stored, so the sender must not
-        repeat it. Raises InboxFull, and SegmentError where the batch does not hold together.
+        repeat it. With a fingerprint, a push that was taken of late is not taken again. Raises
+        InboxFull, and SegmentError where the batch does not hold together.
         """
         header = SegmentHeader(
             agent_id="push",  # a header must have one; the frame says that it is none
@@ -161,7 +182,7 @@ class Inbox:
         data = encode_segment(segment)
         self._check_room(data.size)
         part = received(tenant, segment, agent_id="")
-        number = self._append(part, data)
+        number = self._append(part, data, fingerprint)
         self._durable(header, number)
         return self._wait_stored(number, wait_s)
 
@@ -201,16 +222,28 @@ class Inbox:
                 retry_after_s=5.0 if self._drain.failing else 1.0,
             )
 
-    def _append(self, part: Received, data: bytes | memoryview | pa.Buffer) -> int:
-        """Write the segment, not yet durable; gives its number, 0 for a repeat."""
+    def _append(
+        self, part: Received, data: bytes | memoryview | pa.Buffer, fingerprint: bytes = b""
+    ) -> int:
+        """Write the segment, not yet durable; gives its number, 0 for a repeat of an agent's.
+
+        For the repeat of a push, which came while this one was decoded: the number of that one.
+        """
         size = memory_bytes(part)
         head = FrameHead(
-            tenant=part.tenant, agent_id=part.agent_id, seq=part.seq, memory_bytes=size
+            tenant=part.tenant,
+            agent_id=part.agent_id,
+            seq=part.seq,
+            memory_bytes=size,
+            fingerprint=fingerprint.hex(),
         )
         content = encode_frame(head, data)
         with self._order:
             if part.agent_id and not self._is_next(part):
                 return 0
+            known = self._ledger.pushes.number_of(fingerprint) if fingerprint else None
+            if known is not None:
+                return known
             try:
                 number = self._journal.append(content)
             except (OSError, JournalError) as e:
@@ -218,6 +251,8 @@ class Inbox:
                 raise InboxFull(f"the inbox's disk takes nothing: {e}", retry_after_s=5.0) from e
             if part.agent_id:
                 self._newest[part.tenant, part.agent_id] = part.seq
+            if fingerprint:
+                self._ledger.pushes.note(fingerprint, number)
             self._enqueue(number, head, part)
         return number
 
@@ -283,6 +318,8 @@ class Inbox:
         key = head.tenant, head.agent_id
         if head.agent_id:
             self._newest[key] = max(head.seq, self._newest.get(key, 0))
+        if head.fingerprint:
+            self._ledger.pushes.note(bytes.fromhex(head.fingerprint), number)
         self._readmitted.add(head.readmitted)
         if number > self._ledger.stored_through:
             self._enqueue(number, head, None)
@@ -291,7 +328,7 @@ class Inbox:
 
     def _forget_stored(self) -> None:
         if self._journal.would_drop_file(self._ledger.stored_through):
-            self._ledger.save_agents()
+            self._ledger.save()
         self._journal.drop_through(self._ledger.stored_through)
 
     def _readmit(self, refused: Path) -> None:

@@ -3,6 +3,7 @@
 id            names this inbox in the names of its groups, for ever
 agents.json   the newest stored number of each agent; written before a journal file is deleted,
               for until then the frames themselves know it
+pushes.0, .1  what of late was pushed and stored; see repeats
 group.json    the newest group: its frames, its time, whether it is stored
 """
 
@@ -15,8 +16,10 @@ from typing import TypeVar
 
 import msgspec
 
+from kelp.base.clock import Clock
 from kelp.base.errors import KelpError
 from kelp.base.files import write_durably
+from kelp.server.receive.repeats import Repeats
 
 T = TypeVar("T")
 
@@ -37,8 +40,9 @@ class _Agents(msgspec.Struct):
 class Ledger:
     """Reads what is there; raises KelpError where a file is no such file."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Clock, key: bytes = b"") -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.pushes = Repeats(directory, clock, key)
         self._agents_path = directory / "agents.json"
         self._group_path = directory / "group.json"
         self._id = _read_or_make_id(directory / "id")
@@ -81,8 +85,9 @@ class Ledger:
         if agent:
             self.stored[tenant, agent] = max(seq, self.stored.get((tenant, agent), 0))
 
-    def save_agents(self) -> None:
-        """Make all that was noted durable. Raises OSError."""
+    def save(self) -> None:
+        """Make all that was noted of what is stored durable. Raises OSError."""
+        self.pushes.save(self.stored_through)
         newest = [(tenant, agent, seq) for (tenant, agent), seq in self.stored.items()]
         write_durably(self._agents_path, msgspec.json.encode(_Agents(newest)))
 
