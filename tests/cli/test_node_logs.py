@@ -163,6 +163,13 @@ def test_what_cannot_be_asked_is_told(kelp, arguments, said):
     assert said in "\n".join(kelp(*arguments, status=1))
 
 
+@pytest.mark.parametrize("options", [[], ["--tail", "5"], ["-f"]])
+def test_a_service_that_writes_to_a_file_is_told_with_its_path(kelp, no_machine, options):
+    (no_machine / "log" / "kube-proxy.log").write_text("I1121 10:00:00.000000  1 a.go:1] started\n")
+    told = "\n".join(kelp("n1", "-u", "kube-proxy", *options, status=1))
+    assert "kelp node logs n1 /var/log/kube-proxy.log" in told
+
+
 def test_what_the_kubelet_does_not_do_is_told_with_its_setting(kelp, api):
     api.nodes["n1"].query = False
     told = kelp("n1", "-u", "kubelet", status=1)[0]

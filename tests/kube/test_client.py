@@ -199,6 +199,15 @@ def test_addresses_that_are_none(address):
         KubeClient(Access(address, Fixed()))
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_server_on_this_machine_may_be_without_tls(host):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(AwayError):
+            names(KubeClient(Access(f"http://{host}:{port}", Fixed.token("t"))))
+
+
 def test_credentials_are_not_shown_in_the_open():
     client = KubeClient(Access("http://kube.example:8080", Fixed.token("secret")))
     with pytest.raises(AccessError, match=r"got http://kube\.example:8080"):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kelp.kube.journal_text import JournalText, TextEntry
+from kelp.kube.reading import complaint, in_a_file
 from tests.wire.test_journal_export import export
 
 REMOTE = "/lib/systemd/systemd-journal-remote"
@@ -173,3 +174,20 @@ def test_the_real_journalctl_prints_what_is_understood(tmp_path):
         e.time_us for e in found if e.message
     ]
     assert {("node-1", "kubelet", "42")} == {(e.host, e.identifier, e.pid) for e in found}
+
+
+@pytest.mark.parametrize(
+    ("notes", "complains", "file"),
+    [
+        ([], "", False),
+        (["Hint: You are currently not seeing messages", "      Pass -q to turn off."], "", False),
+        (["log not found for x"], "log not found for x", False),
+        (["Failed to get boot id"], "Failed to get boot id", False),
+        (["options present and query resolved to log files for [x]",
+          "try without specifying options"],
+         "options present and query resolved to log files for [x]", True),
+        (["I1121 10:00:00.000000 1 a.go:1] a file's line"], "", True),
+    ],
+)  # fmt: skip
+def test_notes_say_why_there_is_nothing(notes, complains, file):
+    assert (complains, file) == (complaint(notes), in_a_file(notes))

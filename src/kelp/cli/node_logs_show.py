@@ -39,7 +39,7 @@ from kelp.kube.nodelogs import (
     query_journal,
     read_file,
 )
-from kelp.kube.reading import JournalReading, complaint
+from kelp.kube.reading import JournalReading, complaint, in_a_file
 from kelp.model.severity import level_of
 
 T = TypeVar("T")
@@ -127,16 +127,29 @@ class _Journal:
         if not self._written and query.since_us and not complaint(notes):
             # A node whose clock is behind UTC takes the time for a later one.
             self._read(replace(query, since_us=max(query.since_us - _WIDEST_US, 0)))
-        if not self._written and (text := complaint(notes)):
+        if not self._written:
+            self._raise_for(notes)
+
+    def _raise_for(self, notes: list[str]) -> None:
+        """What the notes say of why there is nothing, as an error."""
+        wanted = self._wanted
+        if in_a_file(notes):
+            unit = wanted.units[0].removesuffix(".service")
+            raise KelpError(
+                f"expected a service with a journal; {wanted.node} keeps {unit} in a file: name "
+                f"that, kelp node logs {wanted.node} /var/log/{unit}.log"
+            )
+        if text := complaint(notes):
             raise KelpError(f"{wanted.node} has no such log: {text}")
+        self._tell("no entries")
 
     def _read(self, query: LogQuery) -> list[str]:
         """Write an answer; its notes."""
         with query_journal(self._client, self._wanted.node, query) as answer:
             reading = JournalReading(answer, self._clock.now_ns())
             self._write(self._fitting(reading.entries()))
-        for note in reading.notes:
-            if not complaint([note]) or self._written:
+        if self._written:
+            for note in reading.notes:
                 self._tell(note)
         if reading.error is not None:
             raise reading.error
@@ -164,8 +177,7 @@ class _Journal:
         base = LogQuery(wanted.units, boot=wanted.boot, pattern=wanted.pattern)
         notes = self._follow_on(follower, replace(base, since_us=since_us, tail=tail))
         if not follower.begun:
-            if text := complaint(notes):
-                raise KelpError(f"{wanted.node} has no such log: {text}")
+            self._raise_for(notes)
             follower = Follower(Place(), since_us or self._clock.now_ns() // 1000)
         backoff = Backoff(FOLLOW_EVERY_S, _WAIT_MAX_S, draw=lambda: 1.0)
         while True:

@@ -129,7 +129,7 @@ class KubeClient:
         self.access = access
         self._target = target_of(access)
         server = self._target.server
-        self._private = server.scheme == "https" or is_loopback(f"{server.hostname}:0")
+        self._private = server.scheme == "https" or is_loopback(f"[{server.hostname}]:0")
         self._idle: list[http.client.HTTPConnection] = []
         self._under_way: set[Answer] = set()
         self._lock = threading.Lock()

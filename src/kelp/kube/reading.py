@@ -66,6 +66,18 @@ def complaint(notes: list[str]) -> str:
     return "; ".join(told)
 
 
+def in_a_file(notes: list[str]) -> bool:
+    """Of an answer without entries: whether the unit writes to a file, which is what came then.
+
+    A kubelet that finds no journal of a service looks for files of its name below /var/log, and
+    wants to be asked for those without any option.
+    """
+    own = [n for n in notes if not n.startswith(_HINTS)]
+    return any(_FILES in n for n in own) or bool(own and not complaint(own))
+
+
+_FILES = "query resolved to log files"
+_HINTS = ("Hint: ", " ", "try without specifying options")  # journalctl's, over several lines
 _COMPLAINTS = (
     "log not found for ",
     "error: ",
