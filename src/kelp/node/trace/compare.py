@@ -100,7 +100,8 @@ class _Open:
     @property
     def full(self) -> bool:
         """Whether no fragment is wanted any more; of a wrong one as many bytes as it has."""
-        return self.begun and self.at >= len(self.body) and not self.in_cut
+        cut_ended = not self.in_cut or self.lacking >= self.truncated
+        return self.begun and self.at >= len(self.body) and cut_ended
 
     @property
     def over(self) -> bool:
