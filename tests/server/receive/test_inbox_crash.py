@@ -15,13 +15,15 @@ from prometheus_client import CollectorRegistry
 
 from kelp.base.errors import KelpError
 from kelp.base.settings import Server, Settings
+from kelp.model.batch import LogBatch
+from kelp.model.stream import Stream
 from kelp.server.ports import EngineError
 from kelp.server.receive.inbox import Inbox, InboxFull
 from kelp.server.receive.journal import Journal
 from kelp.server.receive.ledger import Ledger
 from kelp.server.store.opening import open_store
 from tests.server.receive.sinks import CrashingSink, MemorySink
-from tests.server.samples import segment
+from tests.server.samples import WEB, batch, segment
 from tests.tmpfs import small_tmpfs
 from tests.waiting import wait_until
 
@@ -56,6 +58,43 @@ def test_death_around_the_insert(tmp_path: Path, after_storing: bool, key: bytes
     assert again.flush()
     again.close()
     assert sink.bodies == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("key", [b"", KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("after_storing", [False, True])
+def test_a_push_is_known_after_death_around_the_insert(
+    tmp_path: Path, after_storing: bool, key: bytes
+) -> None:
+    crashing = CrashingSink(after_storing=after_storing)
+    inbox = opened(tmp_path / "inbox", crashing, key)
+    same = inbox.fingerprint("", "json", b"body")
+    push = LogBatch(batch([b"pushed"]), {Stream(WEB).id: Stream(WEB)})
+    assert not inbox.accept_batch("", push, wait_s=0, fingerprint=same)
+    wait_until(lambda: len(crashing.names) >= 1 if after_storing else inbox._drain.failing)
+    left = snapshot(tmp_path / "inbox", tmp_path / "after")
+    inbox.close(drain_s=0)
+    sink = MemorySink()
+    sink.stored = dict(crashing.stored)
+    again = opened(left, sink, key)
+    assert again.is_repeat(again.fingerprint("", "json", b"body"), wait_s=10)
+    again.close()
+    assert sink.bodies == [b"pushed"]
+
+
+def test_a_push_that_half_came_to_disk_is_not_known(tmp_path: Path) -> None:
+    sink = MemorySink()
+    sink.failures = [EngineError("away", 0)] * 1000
+    inbox = opened(tmp_path / "inbox", sink)
+    same = inbox.fingerprint("", "json", b"body")
+    push = LogBatch(batch([b"pushed"]), {Stream(WEB).id: Stream(WEB)})
+    inbox.accept_batch("", push, wait_s=0, fingerprint=same)
+    left = snapshot(tmp_path / "inbox", tmp_path / "after")
+    inbox.close(drain_s=0)
+    (file,) = (left / "journal").iterdir()
+    os.truncate(file, file.stat().st_size - 5)
+    again = opened(left, MemorySink())
+    assert not again.is_repeat(same, wait_s=0)
+    again.close()
 
 
 def test_death_before_the_group_is_noted_as_stored(
@@ -196,7 +235,9 @@ from pathlib import Path
 from kelp.base.settings import Server, Settings
 from kelp.server.receive.inbox import Inbox
 from kelp.server.store.opening import open_store
-from tests.server.samples import segment
+from kelp.model.batch import LogBatch
+from kelp.model.stream import Stream
+from tests.server.samples import WEB, batch, segment
 data, start = sys.argv[1], int(sys.argv[2])
 store = open_store(Settings(data_dir=data))
 inbox = Inbox(Path(data) / "inbox", store.insert, Server(insert_interval_s=0.01))
@@ -205,6 +246,15 @@ def send(agent):
         bodies = [f"{agent}:{seq}:{i}".encode() for i in range(5)]
         inbox.accept("", segment(seq, bodies, agent=agent))
         os.write(1, f"{agent} {seq}\\n".encode())
+def push():
+    for seq in range(max(start - 3, 1), 100000):
+        bodies = [f"push:{seq}:{i}".encode() for i in range(5)]
+        same = inbox.fingerprint("", "json", repr(bodies).encode())
+        if not inbox.is_repeat(same, wait_s=10):
+            pushed = LogBatch(batch(bodies), {Stream(WEB).id: Stream(WEB)})
+            inbox.accept_batch("", pushed, wait_s=0.05, fingerprint=same)
+        os.write(1, f"push {seq}\\n".encode())
+threading.Thread(target=push).start()
 for agent in ("one", "two"):
     threading.Thread(target=send, args=(agent,)).start()
 """
@@ -213,7 +263,7 @@ for agent in ("one", "two"):
 @pytest.mark.crash
 def test_sigkill_at_any_moment_stores_each_record_once(tmp_path: Path) -> None:
     """Real processes, a real store: what was acknowledged is there, and nothing is there twice."""
-    acknowledged = {"one": 0, "two": 0}
+    acknowledged = {"one": 0, "two": 0, "push": 0}
     for death in range(6):
         start = min(acknowledged.values()) + 1
         command = [sys.executable, "-c", SENDER, str(tmp_path), str(start)]
