@@ -2,11 +2,15 @@
 
 import pyarrow as pa
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kelp.base.problems import FINDERS, Finder, all_rules
+from kelp.base.problems import FINDERS, PROBLEM, Finder, all_rules
 from kelp.base.problems.rule import Rule
+
+LATIN1 = re2.Options()
+LATIN1.encoding = re2.Options.Encoding.LATIN1
 
 EXAMPLES = [rule.example.encode() for _, rule in all_rules()]
 WORDS = [word.encode() for _, rule in all_rules() for word in rule.words]
@@ -22,6 +26,25 @@ def test_a_batch_gives_what_its_lines_give(where, lines):
     finder = FINDERS[where]
     expected = [(i, p) for i, line in enumerate(lines) if (p := finder.of(line))]
     assert expected == list(finder.find(pa.array(lines, pa.binary())))
+
+
+@pytest.mark.parametrize("where", FINDERS)
+@settings(max_examples=300)
+@given(st.lists(pieces, max_size=4).map(b"".join))
+def test_the_first_rule_whose_word_and_pattern_fit(where, line):
+    """A word that lies over another must not hide it."""
+    rules = [rule for place, rule in all_rules() if place == where]
+    expected = next(
+        (
+            rule.reason
+            for rule in rules
+            if any(word.encode() in line for word in rule.words)
+            and re2.compile(rule.pattern.encode(), LATIN1).search(line)
+        ),
+        None,
+    )
+    found = FINDERS[where].of(line)
+    assert expected == (found and found.attributes[PROBLEM])
 
 
 def test_a_slice_of_a_batch():

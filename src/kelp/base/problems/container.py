@@ -26,7 +26,7 @@ _IS_MISSING = (
     r"(?:(?:is|are|was|must be|has|have|should) )?(?:not (?:been )?(?:set|defined|found|provided"
     r"|specified|present|be empty)|unset|missing|required|undefined|empty)"
 )
-_NAME = r"[A-Z][A-Z0-9_]{1,80}"  # of an environment variable
+_NAME = r"[A-Z][A-Z0-9_]+"  # of an environment variable
 
 CONTAINER_RULES = (
     # os.environ[...], envconfig, caarlos0/env, ENV.fetch, sh -u, Spring, and prose
@@ -47,8 +47,8 @@ CONTAINER_RULES = (
         rf"|key not found: \"(?P<name5>{_NAME})\""
         rf"|(?P<name6>{_NAME}): (?:unbound variable|parameter not set)"
         rf"|required key (?P<name7>{_NAME}) missing value"
-        r"|[Cc]ould not resolve placeholder '(?P<name8>[^']{1,120})'"
-        r"|(?:set|provide|define) the (?P<name9>[A-Z][A-Z0-9_]{1,80}) environment variable",
+        r"|[Cc]ould not resolve placeholder '(?P<name8>[^']+)'"
+        r"|(?:set|provide|define) the (?P<name9>[A-Z][A-Z0-9_]+) environment variable",
         "Error: required environment variable DATABASE_URL is not set",
     ),
     # import, require, class loading, dlopen
@@ -60,16 +60,16 @@ CONTAINER_RULES = (
             "ot load file or assembly", "n't locate ", "Failed opening required",
             "cannot open shared object file",
         ),
-        r"No module named '?(?P<name>[\w.]{1,200})"
-        r"|[Cc]annot find (?:module|package) '(?P<name2>[^']{1,255})'"
-        r"|ClassNotFoundException: (?P<name3>[\w.$/]{1,255})"
-        r"|NoClassDefFoundError: (?P<name4>[\w.$/]{1,255})"
-        r"|error while loading shared libraries: (?P<name5>[^\s:]{1,255}):"
-        r"|(?P<name6>[\w.+-]{1,120}): cannot open shared object file"
-        r"|cannot load such file -- (?P<name7>\S{1,255})"
-        r"|ot load file or assembly '(?P<name8>[^',]{1,255})"
-        r"|Can't locate (?P<name9>\S{1,255}) in @INC"
-        r"|Failed opening required '(?P<name10>[^']{1,255})'"
+        r"No module named '?(?P<name>[\w.]+)"
+        r"|[Cc]annot find (?:module|package) '(?P<name2>[^']+)'"
+        r"|ClassNotFoundException: (?P<name3>[\w.$/]+)"
+        r"|NoClassDefFoundError: (?P<name4>[\w.$/]+)"
+        r"|error while loading shared libraries: (?P<name5>[^\s:]+):"
+        r"|(?P<name6>[\w.+-]+): cannot open shared object file"
+        r"|cannot load such file -- (?P<name7>\S+)"
+        r"|ot load file or assembly '(?P<name8>[^',]+)"
+        r"|Can't locate (?P<name9>\S+) in @INC"
+        r"|Failed opening required '(?P<name10>[^']+)'"
         r"|ClassNotFoundException|ERR_MODULE_NOT_FOUND",
         "ModuleNotFoundError: No module named 'psycopg2'",
     ),
@@ -83,12 +83,12 @@ CONTAINER_RULES = (
             "server misbehaving", "No address associated with hostname", "php_network_getaddresses",
             "No such host is known", "UnknownHost",
         ),
-        r"lookup (?P<host>[^\s:]{1,255})(?: on [^\s]{1,80})?: (?:no such host|server misbehaving"
+        r"lookup (?P<host>[^\s:]+)(?: on [^\s]+)?: (?:no such host|server misbehaving"
         r"|Temporary failure|i/o timeout)"
-        r"|(?:ENOTFOUND|EAI_AGAIN) (?P<host2>[\w.-]{1,255})"
-        r"|UnknownHostException: (?P<host3>[\w.-]{1,255})"
-        r"|[Cc]ould not resolve host:? '?(?P<host4>[\w.-]{1,255})"
-        r"|[Cc]ould not translate host name \"(?P<host5>[^\"]{1,255})\""
+        r"|(?:ENOTFOUND|EAI_AGAIN) (?P<host2>[\w.-]+)"
+        r"|UnknownHostException: (?P<host3>[\w.-]+)"
+        r"|[Cc]ould not resolve host:? '?(?P<host4>[\w.-]+)"
+        r"|[Cc]ould not translate host name \"(?P<host5>[^\"]+)\""
         r"|no such host|ENOTFOUND|EAI_AGAIN|[Tt]emporary failure in name resolution"
         r"|[Nn]ame or service not known|UnknownHostException|nodename nor servname provided"
         r"|getaddrinfo failed|getaddrinfo: |Name does not resolve|failed to lookup address "
@@ -101,11 +101,11 @@ CONTAINER_RULES = (
         "ConnectionRefused",
         ("onnection refused", "ECONNREFUSED", "ONNECTION REFUSED", "onnectionRefused",
          "actively refused", "onnection Refused"),
-        r"dial (?:tcp|udp)[46]? (?P<address>[^\s,]{1,100}): connect: connection refused"
-        r"|ECONNREFUSED (?P<address2>[\w.:\[\]-]{1,100})"
-        r"|[Cc]onnect(?:ion)? to (?P<address3>[\w.:\[\]/-]{1,100}?)(?:[,:]? \S{0,20}){0,3} "
+        r"dial (?:tcp|udp)[46]? (?P<address>[^\s,]+): connect: connection refused"
+        r"|ECONNREFUSED (?P<address2>[\w.:\[\]-]+)"
+        r"|[Cc]onnect(?:ion)? to (?P<address3>[\w.:\[\]/-]+?)(?:[,:]? \S{0,20}){0,3} "
         r"(?:failed|refused)"
-        r"|(?i:connection refused: (?:/|\w{0,40}/)?)(?P<address4>[\w.-]{1,100}[:/][\d.:]{1,40})"
+        r"|(?i:connection refused: (?:/|\w*/)?)(?P<address4>[\w.-]+[:/][\d.:]+)"
         r"|(?i:connection ?refused)|ECONNREFUSED|actively refused",
         "dial tcp 10.96.14.2:5432: connect: connection refused",
     ),
@@ -116,13 +116,13 @@ CONTAINER_RULES = (
          "AccessDeniedException", "UnauthorizedAccessException"),
         r"(?:open|mkdir|stat|unlink|remove|chdir|chown|chmod|rename|exec|fork/exec|read|write"
         r"|create"
-        r"|unix|bind) (?P<path>/[^\s:,'\"]{0,255}): (?:permission denied|operation not permitted)"
-        r"|[Pp]ermission denied: '(?P<path2>[^']{1,255})'"
+        r"|unix|bind) (?P<path>/[^\s:,'\"]*): (?:permission denied|operation not permitted)"
+        r"|[Pp]ermission denied: '(?P<path2>[^']+)'"
         r"|(?:EACCES|EPERM): (?:permission denied|operation not permitted), \w{1,20} "
-        r"'(?P<path3>[^']{1,255})'"
-        r"|AccessDeniedException: (?P<path4>/\S{1,255})"
-        r"|(?P<path5>/[^\s:,'\"]{1,255}): [Pp]ermission denied"
-        r"|[Aa]ccess to the path '(?P<path6>[^']{1,255})' is denied"
+        r"'(?P<path3>[^']+)'"
+        r"|AccessDeniedException: (?P<path4>/\S+)"
+        r"|(?P<path5>/[^\s:,'\"]+): [Pp]ermission denied"
+        r"|[Aa]ccess to the path '(?P<path6>[^']+)' is denied"
         r"|(?i:permission denied)|[Oo]peration not permitted|AccessDeniedException"
         r"|UnauthorizedAccessException",
         "open /var/lib/data/lock: permission denied",
@@ -132,15 +132,15 @@ CONTAINER_RULES = (
         "OutOfMemory",
         ("OutOfMemoryError", "heap out of memory", "out of memory", "MemoryError", "std::bad_alloc",
          "OutOfMemoryException", "annot allocate memory", "Allowed memory size of"),
-        r"OutOfMemoryError(?:: (?P<kind>[^\r\n]{1,80}))?|heap out of memory|runtime: out of memory"
+        r"OutOfMemoryError(?:: (?P<kind>[^\r\n]+))?|heap out of memory|runtime: out of memory"
         r"|fatal error: out of memory|\bMemoryError\b|std::bad_alloc|OutOfMemoryException"
         r"|[Cc]annot allocate memory|Allowed memory size of \d+ bytes exhausted",
         "java.lang.OutOfMemoryError: Java heap space",
     ),
     _rule(
         "AddressInUse", ("ddress already in use", "EADDRINUSE"),
-        r"listen (?:tcp|udp)[46]? (?P<address>\S{1,100}): bind: address already in use"
-        r"|EADDRINUSE:? address already in use (?P<address2>\S{1,100})"
+        r"listen (?:tcp|udp)[46]? (?P<address>\S+): bind: address already in use"
+        r"|EADDRINUSE:? address already in use (?P<address2>\S+)"
         r"|[Aa]ddress already in use|EADDRINUSE",
         "listen tcp :8080: bind: address already in use",
     ),

@@ -7,6 +7,7 @@ at by themselves, with the patterns of the rules. So a batch without problems co
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +20,16 @@ from kelp.base.problems.node import NODE_RULES
 from kelp.base.problems.rule import PROBLEM, Rule, Where
 from kelp.base.problems.subject import groups, subject_of
 
-# Bodies are bytes: one of them is one character.
-_OPTIONS = re2.Options()
-_OPTIONS.encoding = re2.Options.Encoding.LATIN1
+
+def _options(memory_bytes: int) -> re2.Options:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bodies are bytes: one of them is one character
+    options.max_mem = memory_bytes
+    return options
+
+
+# RE2 takes what it is given for the states that it has met: for one line at a time little will do.
+_OPTIONS, _WORDS_OPTIONS = _options(1 << 20), _options(4 << 20)
 
 # What is looked at of one line by itself: a trace may be long, and says it early or at its end.
 _HEAD_BYTES, _TAIL_BYTES = 16_384, 4_096
@@ -37,18 +45,20 @@ class Problem(Struct, frozen=True):
 
 
 class Finder:
-    """The rules of one kind of place, made ready once."""
+    """The rules of one kind of place; a pattern is compiled when a line has one of its words."""
 
     def __init__(self, rules: Sequence[Rule], *, names_pods: bool = False) -> None:
-        words = dict.fromkeys(word for rule in rules for word in rule.words)
-        self._words = re2.compile("|".join(map(re2.escape, words)).encode(), _OPTIONS)
         self._rules = rules
-        self._patterns = [re2.compile(rule.pattern.encode(), _OPTIONS) for rule in rules]
-        self._set = re2.Set.SearchSet(_OPTIONS)
-        for rule in rules:
-            self._set.Add(rule.pattern.encode())
-        self._set.Compile()
         self._names_pods = names_pods
+        self._of_word: dict[bytes, list[int]] = {}
+        for number, rule in enumerate(rules):
+            for word in rule.words:
+                self._of_word.setdefault(word.encode(), []).append(number)
+
+    @cached_property
+    def _words(self) -> re2._Regexp[bytes]:
+        words = (re2.escape(word.decode()) for word in self._of_word)
+        return re2.compile("|".join(words).encode(), _WORDS_OPTIONS)
 
     def find(self, bodies: pa.BinaryArray) -> Iterator[tuple[int, Problem]]:
         """(row, its problem) of the rows that have one, in their order."""
@@ -65,18 +75,24 @@ class Finder:
     def of(self, body: bytes) -> Problem | None:
         """The problem of one line, None where it has none."""
         looked_at = _looked_at(body)
-        numbers = self._set.Match(looked_at)
-        if not numbers:
-            return None
-        number = min(numbers)
-        match = self._patterns[number].search(looked_at)
-        assert match is not None  # the set has just found it
-        rule = self._rules[number]
-        caught = groups(match)
+        found = set(self._words.findall(looked_at))
+        for number in sorted({number for word in found for number in self._of_word[word]}):
+            rule = self._rules[number]
+            match = _compiled(rule.pattern).search(looked_at)
+            if match is not None:
+                return self._problem(rule, groups(match), looked_at)
+        return None
+
+    def _problem(self, rule: Rule, caught: dict[str, str], body: bytes) -> Problem:
         if self._names_pods:
             caught = subject_of(body) | caught
         attributes = {name: value[:_MAX_VALUE_CHARS] for name, value in caught.items()}
         return Problem(rule.severity, {PROBLEM: rule.reason, **attributes})
+
+
+@cache
+def _compiled(pattern: str) -> re2._Regexp[bytes]:
+    return re2.compile(pattern.encode(), _OPTIONS)
 
 
 def _looked_at(body: bytes) -> bytes:

@@ -28,14 +28,14 @@ KERNEL_RULES = (
     # mm/oom_kill.c. Whole reports are records of their own already; this is for a line alone.
     _rule(
         "OOMKilling", ERROR, ("illed process ",),
-        r"Killed process (?P<pid>\d+)(?:, UID \d+,)? \((?P<process>.{0,64}?)\),? "
+        r"Killed process (?P<pid>\d+)(?:, UID \d+,)? \((?P<process>.*?)\),? "
         r"(?:UID \d+ )?total-vm:\d+kB, anon-rss:\d+kB",
         "Killed process 1012 (heapster) total-vm:327128kB, anon-rss:306328kB, file-rss:11132kB",
     ),
     # kernel/panic.c
     _rule(
         "KernelPanic", FATAL, ("Kernel panic - not syncing",),
-        r"Kernel panic - not syncing: (?P<cause>.{1,200})",
+        r"Kernel panic - not syncing: (?P<cause>.+)",
         "Kernel panic - not syncing: Fatal exception in interrupt",
     ),
     # arch/x86/mm/fault.c, arch/arm64/mm/fault.c, arch/x86/kernel/dumpstack.c, lib/bug.c
@@ -47,17 +47,17 @@ KERNEL_RULES = (
         r"BUG: unable to handle (?:kernel )?(?:NULL pointer|paging request|page fault)"
         r"|BUG: kernel NULL pointer dereference"
         r"|Unable to handle kernel (?:NULL pointer|paging request|access to)"
-        r"|(?:divide error|invalid opcode|general protection fault)[^:\[]{0,80}: [0-9a-f]{4} "
+        r"|(?:divide error|invalid opcode|general protection fault)[^:\[]*: [0-9a-f]{4} "
         r"\[#\d+\]"
         r"|general protection fault, (?:probably for|maybe for)"
-        r"|kernel BUG at \S{1,200}"
-        r"|(?:Oops|Internal error): .{0,80}\[#\d+\]",
+        r"|kernel BUG at \S+"
+        r"|(?:Oops|Internal error): .*\[#\d+\]",
         "BUG: unable to handle kernel NULL pointer dereference at 0000000000000078",
     ),
     # kernel/hung_task.c
     _rule(
         "TaskHung", ERROR, (" blocked for more than ",),
-        r"task (?P<process>\S.{0,64}?):(?P<pid>\d+) blocked for more than (?P<seconds>\d+) seconds",
+        r"task (?P<process>\S.*?):(?P<pid>\d+) blocked for more than (?P<seconds>\d+) seconds",
         "INFO: task docker:20744 blocked for more than 120 seconds.",
     ),
     # kernel/watchdog.c, kernel/watchdog_perf.c
@@ -74,7 +74,7 @@ KERNEL_RULES = (
     # kernel/rcu/tree_stall.h
     _rule(
         "RCUStall", ERROR, ("detected stall", "self-detected stall", "detected expedited stall"),
-        r"rcu_?\w{0,20}.{0,40}detected (?:expedited )?stalls?",
+        r"rcu_?\w{0,20}.*detected (?:expedited )?stalls?",
         "rcu: INFO: rcu_sched self-detected stall on CPU",
     ),
     # fs/ext4/super.c, fs/btrfs, fs/xfs, fs/f2fs
@@ -82,44 +82,44 @@ KERNEL_RULES = (
         "FilesystemIsReadOnly", _CRITICAL,
         ("emounting filesystem read-only", "forced readonly", "ilesystem has been set read-only",
          "remounted read-only"),
-        r"(?:\((?:device )?(?P<device>[\w./:-]{1,64})\).{0,120})?"
+        r"(?:\((?:device )?(?P<device>[\w./:-]+)\).*)?"
         r"(?:[Rr]emounting filesystem read-only|forced readonly"
         r"|[Ff]ilesystem has been set read-only|remounted read-only)",
         "EXT4-fs (sda1): Remounting filesystem read-only",
     ),
     _rule(
         "Ext4Error", ERROR, ("EXT4-fs error",),
-        r"EXT4-fs error(?: \(device (?P<device>[^)\s]{1,64})\))?",
+        r"EXT4-fs error(?: \(device (?P<device>[^)\s]+)\))?",
         "EXT4-fs error (device sda1): ext4_find_entry:1455: inode #262146: comm ls: reading "
         "directory lblock 0",
     ),
     _rule(
         "Ext4Warning", WARN, ("EXT4-fs warning",),
-        r"EXT4-fs warning(?: \(device (?P<device>[^)\s]{1,64})\))?",
+        r"EXT4-fs warning(?: \(device (?P<device>[^)\s]+)\))?",
         "EXT4-fs warning (device sdb): ext4_end_bio:323: I/O error 10 writing to inode 12",
     ),
     _rule(
         "XfsHasShutdown", _CRITICAL, ("hutting down filesystem", "has been shut down", "XFS"),
-        r"XFS \((?P<device>[^)\s]{1,64})\): .{0,200}(?:[Ss]hutting down filesystem|has been shut "
+        r"XFS \((?P<device>[^)\s]+)\): .*(?:[Ss]hutting down filesystem|has been shut "
         r"down)",
         "XFS (dm-3): Corruption of in-memory data detected.  Shutting down filesystem",
     ),
     _rule(
         "XfsError", ERROR, ("XFS",),
-        r"XFS \((?P<device>[^)\s]{1,64})\): (?:Internal error|[Mm]etadata (?:corruption|I/O error"
+        r"XFS \((?P<device>[^)\s]+)\): (?:Internal error|[Mm]etadata (?:corruption|I/O error"
         r"|CRC"
         r" error)|log I/O error|xfs_do_force_shutdown)",
         "XFS (sdc1): Metadata corruption detected at xfs_agf_read_verify+0x70/0x110",
     ),
     _rule(
         "BtrfsError", ERROR, ("BTRFS error", "BTRFS critical", "BTRFS: error"),
-        r"BTRFS:? (?:error|critical) \(device (?P<device>[^)\s:]{1,64})",
+        r"BTRFS:? (?:error|critical) \(device (?P<device>[^)\s:]+)",
         "BTRFS error (device sda2): parent transid verify failed on 123 wanted 4 found 3",
     ),
     # fs/nfs: the server does not answer, and whoever reads from it hangs.
     _rule(
         "NfsServerNotResponding", WARN, ("not responding",),
-        r"nfs: server (?P<server>\S{1,255}) not responding",
+        r"nfs: server (?P<server>\S+) not responding",
         "nfs: server nas.example.com not responding, still trying",
     ),
     # block/blk-core.c, block/blk-mq.c, fs/buffer.c, drivers/scsi, drivers/ata, drivers/nvme
@@ -129,13 +129,13 @@ KERNEL_RULES = (
          "exception Emask", "failed command: ", "Unrecovered read error", "lost async page write",
          "controller is down; will reset", "timeout, aborting", "timeout, reset controller",
          "Device not ready; aborting", "rejecting I/O to offline device"),
-        r"Buffer I/O error on (?:dev|device) (?P<device>[\w/.-]{1,64})"
+        r"Buffer I/O error on (?:dev|device) (?P<device>[\w/.-]+)"
         r"|(?:I/O|critical medium|critical target|critical nexus|medium) error, dev"
-        r" (?P<device2>[\w/.-]{1,64})"
+        r" (?P<device2>[\w/.-]+)"
         r"|(?P<device3>ata\d[\d.]{0,6}): (?:exception Emask|failed command: )"
-        r"|(?P<device4>nvme\d\w{0,10}): (?:I/O .{0,60}timeout, (?:aborting|reset controller)"
+        r"|(?P<device4>nvme\d\w{0,10}): (?:I/O .*timeout, (?:aborting|reset controller)"
         r"|controller is down; will reset|Device not ready; aborting)"
-        r"|\[(?P<device5>sd[a-z]{1,3})\] .{0,80}Unrecovered read error"
+        r"|\[(?P<device5>sd[a-z]{1,3})\] .*Unrecovered read error"
         r"|Unrecovered read error|lost async page write|rejecting I/O to offline device",
         "Buffer I/O error on dev sdb1, logical block 27, async page read",
     ),
@@ -160,7 +160,7 @@ KERNEL_RULES = (
         "MachineCheck", _CRITICAL, ("mce: ", "achine check", "achine Check", "MCE "),
         r"mce: \[Hardware Error\]: (?:Machine check|CPU (?P<cpu>\d+): Machine Check)"
         r"|CPU (?P<cpu2>\d+):? Machine [Cc]heck(?: Exception)?|Machine [Cc]heck [Ee]xception"
-        r"|mce: .{0,60}[Mm]achine check events logged",
+        r"|mce: .*[Mm]achine check events logged",
         "mce: [Hardware Error]: CPU 3: Machine Check: 0 Bank 5: be00000000800400",
     ),
     # drivers/edac
@@ -191,8 +191,8 @@ KERNEL_RULES = (
         "NICReset", ERROR,
         ("NETDEV WATCHDOG", "Reset adapter", "Hardware Unit Hang", "due to tx timeout",
          "esetting device", "TX timeout detected", "tx hang"),
-        r"NETDEV WATCHDOG: (?P<interface>[^\s:]{1,16}) \([^)]{1,64}\): transmit queue"
-        r"|(?P<interface2>[^\s:]{1,16}): NETDEV WATCHDOG: .{0,40}transmit queue"
+        r"NETDEV WATCHDOG: (?P<interface>[^\s:]{1,16}) \([^)]+\): transmit queue"
+        r"|(?P<interface2>[^\s:]{1,16}): NETDEV WATCHDOG: .*transmit queue"
         r"|(?P<interface3>[^\s:]{1,16}): (?:Reset adapter|Detected (?:Tx|Hardware) Unit Hang"
         r"|initiating reset due to tx timeout|TX timeout detected|tx hang \d+ detected)"
         r"|Detected Hardware Unit Hang",
@@ -216,7 +216,7 @@ KERNEL_RULES = (
     # net/netfilter/nf_conntrack_core.c, net/core/neighbour.c
     _rule(
         "ConntrackFull", ERROR, ("table full, dropping packet",),
-        r"nf_conntrack: .{0,40}table full, dropping packet|ip_conntrack: table full, dropping",
+        r"nf_conntrack: .*table full, dropping packet|ip_conntrack: table full, dropping",
         "nf_conntrack: nf_conntrack: table full, dropping packet",
     ),
     _rule(
@@ -227,19 +227,19 @@ KERNEL_RULES = (
     # security/apparmor/audit.c, security/selinux/avc.c, kernel/auditsc.c (1326 is SECCOMP)
     _rule(
         "AppArmorDenied", WARN, ('apparmor="DENIED"',),
-        r'apparmor="DENIED"(?:.{0,20} operation="(?P<operation>[^"]{1,64})")?'
-        r'(?:.{0,400}? profile="(?P<profile>[^"]{1,200})")?'
-        r'(?:.{0,400}? name="(?P<path>[^"]{1,400})")?'
-        r'(?:.{0,400}? comm="(?P<process>[^"]{1,64})")?',
+        r'apparmor="DENIED"(?:.{0,20} operation="(?P<operation>[^"]+)")?'
+        r'(?:.*? profile="(?P<profile>[^"]+)")?'
+        r'(?:.*? name="(?P<path>[^"]+)")?'
+        r'(?:.*? comm="(?P<process>[^"]+)")?',
         'audit: type=1400 audit(1763600000.1:42): apparmor="DENIED" operation="open" class="file" '
         'profile="cri-containerd.apparmor.d" name="/proc/kcore" pid=4242 comm="cat" '
         'requested_mask="r" denied_mask="r" fsuid=0 ouid=0',
     ),
     _rule(
         "SELinuxDenied", WARN, ("avc:  denied", "avc: denied"),
-        r'avc: {1,2}denied {1,2}\{ (?P<operation>[^}]{1,80}?) \}'
-        r'(?:.{0,400}? comm="(?P<process>[^"]{1,64})")?'
-        r'(?:.{0,400}? name="(?P<path>[^"]{1,400})")?',
+        r'avc: {1,2}denied {1,2}\{ (?P<operation>[^}]+?) \}'
+        r'(?:.*? comm="(?P<process>[^"]+)")?'
+        r'(?:.*? name="(?P<path>[^"]+)")?',
         'audit: type=1400 audit(1763600000.1:43): avc:  denied  { read } for  pid=4242 '
         'comm="httpd" '
         'name="shadow" dev="sda1" ino=131 scontext=system_u:system_r:container_t:s0:c1,c2 '
@@ -247,8 +247,8 @@ KERNEL_RULES = (
     ),
     _rule(
         "SeccompDenied", WARN, ("type=1326", "type=SECCOMP"),
-        r'type=(?:1326|SECCOMP) .{0,300}? comm="(?P<process>[^"]{1,64})"'
-        r"(?:.{0,300}? syscall=(?P<syscall>\d{1,6}))?",
+        r'type=(?:1326|SECCOMP) .*? comm="(?P<process>[^"]+)"'
+        r"(?:.*? syscall=(?P<syscall>\d{1,6}))?",
         "audit: type=1326 audit(1763600000.1:44): auid=4294967295 uid=0 gid=0 ses=4294967295 "
         'pid=4242 comm="unshare" exe="/usr/bin/unshare" sig=0 arch=c000003e syscall=272 compat=0 '
         "ip=0x7f code=0x50000",
@@ -256,7 +256,7 @@ KERNEL_RULES = (
     # arch/x86/mm/fault.c, arch/x86/kernel/traps.c
     _rule(
         "Segfault", WARN, (": segfault at ", "traps: "),
-        r"(?P<process>[^\[\s]{1,64})\[(?P<pid>\d+)\]:? (?:segfault at|general protection fault ip:"
+        r"(?P<process>[^\[\s]+)\[(?P<pid>\d+)\]:? (?:segfault at|general protection fault ip:"
         r"|trap invalid opcode ip:|trap divide error ip:)",
         "worker[4242]: segfault at 0 ip 000055d0c0ffee sp 00007ffc0 error 4 in "
         "worker[55d0c0f00+1000]",
@@ -264,17 +264,17 @@ KERNEL_RULES = (
     # kernel/cgroup/pids.c, mm/page_alloc.c, kernel/panic.c
     _rule(
         "ForkRejected", WARN, ("fork rejected by pids controller",),
-        r"fork rejected by pids controller in (?P<cgroup>\S{1,400})",
+        r"fork rejected by pids controller in (?P<cgroup>\S+)",
         "cgroup: fork rejected by pids controller in /kubepods/burstable/pod1/c",
     ),
     _rule(
         "PageAllocationFailure", WARN, ("page allocation failure",),
-        r"(?:(?P<process>\S{1,64}): )?page allocation failure",
+        r"(?:(?P<process>\S+): )?page allocation failure",
         "kworker/u8:1: page allocation failure: order:4, mode:0x40c0(GFP_KERNEL|__GFP_COMP)",
     ),
     _rule(
         "KernelWarning", WARN, ("WARNING: CPU: ", "WARNING: at "),
-        r"WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<place>\S{1,200})",
+        r"WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<place>\S+)",
         "WARNING: CPU: 0 PID: 7 at net/sched/sch_generic.c:316 dev_watchdog+0x22c/0x244",
     ),
 )  # fmt: skip

@@ -32,7 +32,7 @@ NODE_RULES = (
     # pkg/kubelet/eviction/eviction_manager.go
     _rule(
         "kubelet", "Evicted", ERROR, ("evicted successfully", "pod is evicted", "Evicted pod"),
-        r"viction manager: pod .{0,300}evicted successfully",
+        r"viction manager: pod .*evicted successfully",
         'I1120 10:11:12.131415    8996 eviction_manager.go:614] "Eviction manager: pod is evicted '
         'successfully" pod="shop/orders-api-5989d49775-2rmz9"',
     ),
@@ -40,7 +40,7 @@ NODE_RULES = (
         "kubelet", "EvictionThresholdMet", WARN,
         ("attempting to reclaim", "must evict pod", "cannot evict a critical"),
         r"viction manager: (?:attempting to reclaim|must evict pod\(s\) to reclaim)"
-        r'(?:\W{1,6}resourceName\W{1,6}|\W{1,3})(?P<resource>[a-zA-Z][\w.-]{1,40})'
+        r'(?:\W{1,6}resourceName\W{1,6}|\W{1,3})(?P<resource>[a-zA-Z][\w.-]+)'
         r"|viction manager: cannot evict a critical",
         'W1120 10:11:12.131415    8996 eviction_manager.go:369] "Eviction manager: attempting to '
         'reclaim" resourceName="memory"',
@@ -73,7 +73,7 @@ NODE_RULES = (
     # pkg/kubelet/pleg/generic.go. "pleg has yet to be successful" is said at every start.
     _rule(
         "kubelet", "PLEGUnhealthy", _CRITICAL, ("PLEG is not healthy",),
-        r"PLEG is not healthy: pleg was last seen active (?P<since>[\w.]{1,32}) ago"
+        r"PLEG is not healthy: pleg was last seen active (?P<since>[\w.]+) ago"
         r"|PLEG is not healthy, |PLEG is not healthy$",
         'E1120 10:11:12.131415    8996 kubelet.go:2661] "Skipping pod synchronization" err="PLEG '
         'is '
@@ -99,7 +99,7 @@ NODE_RULES = (
     ),
     _rule(
         "kubelet", "SystemOOM", ERROR, ("ystem OOM encountered", "Got sys oom event"),
-        r"System OOM encountered, victim process: (?P<process>[^,]{1,64}), pid: (?P<pid>\d+)"
+        r"System OOM encountered, victim process: (?P<process>[^,]+), pid: (?P<pid>\d+)"
         r"|System OOM encountered|Got sys oom event",
         'I1120 10:11:12.131415    8996 oom_watcher_linux.go:85] "Got sys oom event" '
         'event={"Pid":1}',
@@ -107,7 +107,7 @@ NODE_RULES = (
     # containerd's and CRI-O's word of a kill within a container
     _rule(
         "runtime", "TaskOOM", ERROR, ("TaskOOM event", "OOM detected for container"),
-        r'TaskOOM event .{0,60}?[cC]ontainer_?[iI][dD]\W{1,6}(?P<container_id>[0-9a-f]{12,64})'
+        r'TaskOOM event .*?[cC]ontainer_?[iI][dD]\W{1,6}(?P<container_id>[0-9a-f]{12,64})'
         r"|TaskOOM event|OOM detected for container",
         'time="2026-11-20T10:11:12.131415161Z" level=info msg="TaskOOM event '
         'container_id:\\"e438a8c9ebcc71e1bef6c8ea6fc70e86a72933f8207cc53fc7e6b7a889ae7db5\\""',
@@ -123,7 +123,7 @@ NODE_RULES = (
     ),
     _rule(
         "kubelet", "ErrImageNeverPull", ERROR, ("ErrImageNeverPull",),
-        r"ErrImageNeverPull(?:: \W{0,6}Container image \W{0,8}(?P<image>[^\s\\\"]{1,255}))?",
+        r"ErrImageNeverPull(?:: \W{0,6}Container image \W{0,8}(?P<image>[^\s\\\"]+))?",
         'E1120 10:11:12.131415    8996 pod_workers.go:1324] "Error syncing pod, skipping" '
         'err="failed to \\"StartContainer\\" for \\"c\\" with ErrImageNeverPull: \\"Container '
         'image '
@@ -139,7 +139,7 @@ NODE_RULES = (
     ),
     _rule(
         "kubelet", "ImagePullBackOff", ERROR, ("ImagePullBackOff",),
-        r"ImagePullBackOff(?:: \W{0,6}Back-off pulling image \W{0,8}(?P<image>[^\s\\\"]{1,255}))?",
+        r"ImagePullBackOff(?:: \W{0,6}Back-off pulling image \W{0,8}(?P<image>[^\s\\\"]+))?",
         'E1120 10:11:12.131415    8996 pod_workers.go:1324] "Error syncing pod, skipping" '
         'err="failed to \\"StartContainer\\" for \\"c\\" with ImagePullBackOff: \\"Back-off '
         'pulling '
@@ -149,16 +149,16 @@ NODE_RULES = (
         "kubelet, runtime", "ErrImagePull", ERROR,
         ("ErrImagePull", "ailed to pull image", "PullImage "),
         r"ErrImagePull(?:: \W{0,6}failed to pull and unpack image \W{0,8}"
-        r'(?P<image>[^\s\\"]{1,255}))?'
-        r'|[Ff]ailed to pull image\b.*? image="(?P<image2>[^"]{1,255})"'
+        r'(?P<image>[^\s\\"]+))?'
+        r'|[Ff]ailed to pull image\b.*? image="(?P<image2>[^"]+)"'
         r'|[Ff]ailed to pull image|PullImage from image service failed'
-        r'|PullImage \\?"(?P<image3>[^"\\]{1,255})\\?" failed',
+        r'|PullImage \\?"(?P<image3>[^"\\]+)\\?" failed',
         'E1120 10:11:12.131415    8996 kuberuntime_image.go:43] "Failed to pull image" err="failed '
         'to resolve reference: connection refused" image="127.0.0.1:5/none:9"',
     ),
     _rule(
         "kubelet", "CreateContainerConfigError", ERROR, ("CreateContainerConfigError",),
-        r'CreateContainerConfigError(?:: \W{0,6}(?P<cause>[^"\\]{1,200}))?',
+        r'CreateContainerConfigError(?:: \W{0,6}(?P<cause>[^"\\]+))?',
         'E1120 10:11:12.131415    8996 pod_workers.go:1324] "Error syncing pod, skipping" '
         'err="failed to \\"StartContainer\\" for \\"c\\" with CreateContainerConfigError: '
         '\\"secret '
@@ -184,10 +184,10 @@ NODE_RULES = (
         "kubelet", "Unhealthy", WARN, ("Probe failed", " probe failed", " probe for ",
          "ness probe, will be restarted", "tup probe, will be restarted", " probe errored",
          "Probe errored"),
-        r'"Probe (?:failed|errored)[^"]{0,80}" probeType="(?P<probe>\w{1,16})"'
+        r'"Probe (?:failed|errored)[^"]*" probeType="(?P<probe>\w{1,16})"'
         r"|\"msg\":\"Probe (?:failed"
-        r"|errored)[^\"]{0,80}\".{0,400}?\"probeType\":\"(?P<probe4>\w{1,16})\""
-        r"|(?P<probe2>Liveness|Readiness|Startup) probe for .{1,400}?(?:failed|errored)"
+        r"|errored)[^\"]*\".*?\"probeType\":\"(?P<probe4>\w{1,16})\""
+        r"|(?P<probe2>Liveness|Readiness|Startup) probe for .+?(?:failed|errored)"
         r"|failed (?P<probe3>liveness|startup) probe, will be restarted"
         r"|(?P<probe5>Liveness|Readiness|Startup) probe (?:failed|errored)",
         'I1120 10:11:12.131415    8996 prober.go:122] "Probe failed" probeType="Readiness" '
@@ -198,15 +198,15 @@ NODE_RULES = (
     _rule(
         "kubelet", "FailedMount", ERROR,
         ("MountVolume.", "nable to attach or mount volumes", "unmounted volumes="),
-        r'MountVolume\.\w{1,24} failed for volume \W{0,6}(?P<volume>[^\s\\"]{1,255})'
-        r"|[Uu]nable to attach or mount volumes|unmounted volumes=\[(?P<volume2>[^\]]{1,400})\]",
+        r'MountVolume\.\w{1,24} failed for volume \W{0,6}(?P<volume>[^\s\\"]+)'
+        r"|[Uu]nable to attach or mount volumes|unmounted volumes=\[(?P<volume2>[^\]]+)\]",
         'E1120 10:11:12.131415    8996 nestedpendingoperations.go:348] Operation for "{}" failed. '
         'Error: MountVolume.SetUp failed for volume "v" (UniqueName: "u") pod "no-config" (UID: '
         '"81db90a7-29b6-444d-8371-2810bb5e386b") : configmap "absent" not found',
     ),
     _rule(
         "kubelet", "FailedAttachVolume", ERROR, ("AttachVolume.",),
-        r'AttachVolume\.\w{1,24} failed for volume \W{0,6}(?P<volume>[^\s\\"]{1,255})',
+        r'AttachVolume\.\w{1,24} failed for volume \W{0,6}(?P<volume>[^\s\\"]+)',
         'E1120 10:11:12.131415    8996 nestedpendingoperations.go:348] Error: AttachVolume.Attach '
         'failed for volume "pvc-1" : rpc error',
     ),
@@ -246,19 +246,19 @@ NODE_RULES = (
         "kubelet, runtime", "FailedCreatePodSandBox", ERROR,
         ("sandbox for pod", "PodSandbox for pod failed", "RunPodSandbox "),
         r"[Ff]ailed to create (?:pod )?sandbox for pod|CreatePodSandbox for pod failed"
-        r"|RunPodSandbox from runtime service failed|RunPodSandbox for .{1,400}failed, error",
+        r"|RunPodSandbox from runtime service failed|RunPodSandbox for .+failed, error",
         'E1120 10:11:12.131415    8996 kuberuntime_sandbox.go:72] "Failed to create sandbox for '
         'pod" '
         'err="rpc error: code = Unknown" pod="shop/web-1"',
     ),
     _rule(
         "runtime", "CorruptDockerOverlay2", _CRITICAL, ("readlink /var/lib/docker/overlay2",),
-        r"returned error: readlink /var/lib/docker/overlay2.{0,300}: invalid argument",
+        r"returned error: readlink /var/lib/docker/overlay2.*: invalid argument",
         "returned error: readlink /var/lib/docker/overlay2: invalid argument",
     ),
     _rule(
         "runtime", "CorruptDockerImage", ERROR, ("failed to register layer: rename",),
-        r"failed to register layer: rename /var/lib/docker/image/.{1,300}: directory not empty",
+        r"failed to register layer: rename /var/lib/docker/image/.+: directory not empty",
         "Error trying v2 registry: failed to register layer: rename /var/lib/docker/image/a "
         "/var/lib/docker/image/b: directory not empty",
     ),
@@ -286,7 +286,7 @@ NODE_RULES = (
         "kube-proxy", "ProxyRulesFailed", ERROR,
         ("ailed to execute iptables-restore", "ailed to run iptables-restore", "iptables-restore",
          "nft transaction failed", "ailed to sync endpoint"),
-        r"[Ff]ailed to (?:execute|run) iptables-restore|iptables-restore.{0,80}failed"
+        r"[Ff]ailed to (?:execute|run) iptables-restore|iptables-restore.*failed"
         r"|nft transaction failed",
         'E1120 10:11:12.131415       1 proxier.go:1564] "Failed to execute iptables-restore" '
         'err="exit status 4" ipFamily="IPv4"',
@@ -294,7 +294,7 @@ NODE_RULES = (
     # systemd, of any unit
     _rule(
         "systemd", "ServiceFailed", ERROR, ("Failed with result",),
-        r"(?P<unit>[\w@.:-]{1,128}\.service): Failed with result '(?P<result>[\w-]{1,40})'",
+        r"(?P<unit>[\w@.:-]+\.service): Failed with result '(?P<result>[\w-]+)'",
         "containerd.service: Failed with result 'exit-code'.",
     ),
     _rule(
