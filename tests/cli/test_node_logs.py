@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from kelp.cli import node_logs_show
 from kelp.cli.main import run
+from kelp.cli.node_logs import logs
 from kelp.kube.access import find_access
 from kelp.kube.client import KubeClient
 from kelp.kube.errors import KelpError
@@ -219,6 +223,14 @@ def test_a_kubelet_that_stops_in_the_middle_is_told(api, capsys):
 def test_a_node_whose_clock_is_behind_utc_has_its_lines_nevertheless(kelp, api):
     api.nodes["n1"].zone_s = -8 * 3600
     assert ["two", "lines", "new"] == ends(kelp("n1", "-u", "kubelet", "--since", "40m"))
+
+
+def test_what_the_page_tells_to_type_can_be_typed():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "managed-clusters.md"
+    found = re.findall(r"^kelp node logs (.*)$", page.read_text(), re.MULTILINE)
+    assert len(found) > 5
+    for line in found:
+        logs.make_context("logs", shlex.split(line, comments=True))
 
 
 def test_help(capsys):
