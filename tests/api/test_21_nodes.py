@@ -186,7 +186,7 @@ def test_a_huge_answer_passes_in_parts(server: Running, mine: Api) -> None:
 
 def test_a_part_that_is_too_large_is_refused(server: Running, mine: Api) -> None:
     agent = ByHand(server, "large")
-    assert agent.answer({"id": "x"}, bytes((4 << 20) + 1)).status_code == 413
+    assert agent.answer({"id": "x"}, bytes((1 << 20) + 1)).status_code == 413
 
 
 def test_what_the_agent_cannot_do_is_told(server: Running, mine: Api) -> None:

@@ -27,6 +27,8 @@ Match: TypeAlias = "re.Match[bytes]"
 
 # Shorter ones would take ordinary words out of the text wherever they stand.
 _MIN_KNOWN_BYTES = 8
+# Nothing that is shorter, and letters and digits alone, is seen as a secret by its look.
+_MIN_ALONE = 8
 
 _SECRET = (
     r"passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[-_.]?key|access[-_.]?key|"
@@ -46,7 +48,7 @@ _HARMLESS = re2.compile(
 _HARMLESS_VALUE = re2.compile(rb"(?i)(?:true|false|null|nil|none|yes|no|on|off|<nil>)$")
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"?|' + r"'[^']*'?"
-_USERINFO = re2.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\s\"'@]*|[^/?#\s\"'@:]*:[^\s\"']*)@")
+_USERINFO = re2.compile(rb"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\s\"']*|[^/?#\s\"'@:]*:[^\s\"']*)@")
 _HEADER = re2.compile(
     rb"(?i)\b((?:proxy-)?authorization[\"']?[ \t]*[:=][ \t]*[\"']?)"
     rb"(?:(?:bearer|basic|digest|token|negotiate|aws4-hmac-sha256)[ \t]+)?[^\s\"']+"
@@ -61,6 +63,15 @@ _NAMED = re2.compile(
 )
 _FLAG = re2.compile(
     rf"(?i)(^|[^\w-])(--?(?:{_NAME}))([ \t]+)({_QUOTED}|[^\s\"'-][^\s\"']*)".encode()
+)
+# Arguments as a list, and environments as Kubernetes and the runtimes write them into their logs.
+_LISTED = re2.compile(rf"(?i)(--?(?:{_NAME})\\?[\"'],\s*\\?[\"'])(?:[^\"'\\]|\\[^\"'])+".encode())
+_VARIABLE = re2.compile(
+    (
+        rf"(?i)((?:\\?\"(?:name|key)\\?\"\s*:\s*\\?\"|\b(?:Name|Key):)(?:{_NAME})"
+        r"(?:\\?\"\s*,\s*\\?\"value\\?\"\s*:\s*\\?\"|,\s*Value:))"
+        r"(?:[^\"\\,}]|\\[^\"])+"
+    ).encode()
 )
 # -pSECRET and -p SECRET of programs that are known for it, and -u NAME:SECRET of any.
 _P_FLAG = re2.compile(
@@ -121,6 +132,8 @@ class Redactor:
         data = _BEARER.sub(rb"\1" + _R, data)
         data = _NAMED.sub(_named, data)
         data = _FLAG.sub(_flag, data)
+        data = _LISTED.sub(rb"\1" + _R, data)
+        data = _VARIABLE.sub(rb"\1" + _R, data)
         data = _P_FLAG.sub(rb"\1" + _R, data)
         data = _U_FLAG.sub(rb"\1" + _R, data)
         data = _KNOWN_FORMS.sub(_R, data)
@@ -150,7 +163,7 @@ class Redactor:
                 secret_is_next = False
                 continue
             secret_is_next = number > 0 and _announces(word)
-            shown.append(_assigned(word) or _short_flag(self.text(word), words[:number]))
+            shown.append(_assigned(word) or _short_flag(self._short(word), words[:number]))
         return shown
 
     def _field(self, name: str, value: Any) -> Any:
@@ -159,7 +172,9 @@ class Redactor:
         return self.value(value)
 
     def _short(self, text: str) -> str:
-        """Most texts of a report are few and come again: names of pods, users, states."""
+        """Most texts of a report are few and come again: names of pods, users, states, flags."""
+        if len(text) < _MIN_ALONE and text.isalnum():
+            return text
         found = self._seen.get(text)
         if found is None:
             found = self.text(text)

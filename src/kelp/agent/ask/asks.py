@@ -31,6 +31,9 @@ MAX_AT_ONCE = 4
 # No answer is longer; a bundle of a large node takes some 10 MiB.
 MAX_ANSWER_BYTES = 512 << 20
 
+# While no more are taken, whether to stop is looked at so often.
+_LOOK_S = 0.2
+
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 30.0
 _UNKNOWN_WAIT_S = 300.0
@@ -97,7 +100,8 @@ class Asks:
     def _run(self) -> None:
         backoff = Backoff(_FIRST_BACKOFF_S, _MAX_BACKOFF_S)
         while not self._stopping.is_set():
-            self._places.acquire()
+            if not self._places.acquire(timeout=_LOOK_S):
+                continue
             ask, wait_s = self._next(backoff)
             if ask is None:
                 self._places.release()

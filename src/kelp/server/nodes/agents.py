@@ -22,7 +22,7 @@ from kelp.wire.asks import AGENT_HEADER, ANSWERS_PATH, ASKS_PATH, PART_TYPE, Ask
 # Shorter than the minute after which many a proxy cuts an idle request.
 MAX_WAIT_S = 50
 _MAX_PRESENCE_BYTES = 64 << 10
-_MAX_PART_BYTES = 4 << 20
+_MAX_PART_BYTES = 1 << 20
 _MAX_NAME = 253  # of a node in Kubernetes
 
 _AGENT = Parameter(AGENT_HEADER, "The agent.", where="header", required=True)

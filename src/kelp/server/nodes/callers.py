@@ -5,6 +5,7 @@ A node that the caller may not see is answered as one that is not there.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -16,6 +17,8 @@ from kelp.server.http.refusal import RefusalError, shown
 from kelp.server.nodes.exchange import Exchange, Part
 from kelp.server.nodes.relay import Relay, no_such_node, rfc3339
 from kelp.server.nodes.waiting import unless_gone
+
+_log = logging.getLogger(__name__)
 
 PATH = "/kelp/v1/nodes"
 # What agents can answer (kelp.node.host.question knows what each is) and what comes back.
@@ -87,6 +90,8 @@ class CallerRoutes:
         node, report = call.arguments["node"], call.arguments["report"]
         if not self._may_see(call, node):
             raise no_such_node(node)
+        if report == BUNDLE:
+            _log.info("a support bundle is asked for", extra={"node": node, "tenant": call.tenant})
         default_s = BUNDLE_TIMEOUT_S if report == BUNDLE else TIMEOUT_S
         exchange = self._relay.ask(
             call.tenant, node, report, _passed_on(call), call.arguments["timeout_s"] or default_s

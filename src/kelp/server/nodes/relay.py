@@ -29,8 +29,8 @@ from kelp.wire.asks import Ask, Presence
 MAX_NODES = 20_000
 # An agent answers four at once; the next of that many waits for seconds.
 MAX_WAITING = 16
-# Of all nodes; each holds some parts of an answer.
-MAX_EXCHANGES = 256
+# Of all nodes; each holds three parts of an answer at the most, of 1 MiB at the most.
+MAX_EXCHANGES = 128
 # An agent has one; one more is there for a moment when it starts anew.
 _MAX_POLLS = 4
 
