@@ -151,5 +151,7 @@ class Pipeline:
 
 
 def key_of(loss: Loss) -> str:
+    if "pod" not in loss.labels:
+        return loss.labels["filename"]
     names = ("namespace", "pod", "pod_uid", "container", "restart")
     return "/".join(loss.labels[n] for n in names)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
+import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -53,7 +57,11 @@ def naming(*patterns: str):
         ("/var/log/syslog", "syslog-20261120.gz", "syslog"),
         ("/var/log/syslog", "syslog-1795169472", "syslog"),
         ("/var/log/syslog", "syslog.1.tmp", None),
-        ("/var/log/syslog", "syslog.1.xz", None),
+        ("/var/log/syslog", "syslog.1.xz", "syslog"),
+        ("/var/log/syslog", "syslog-20261120.zst", "syslog"),
+        ("/var/log/kubelet.log", "kubelet-20261120.log.bz2", "kubelet.log"),
+        ("/var/log/*", "syslog.zst", None),
+        ("/var/log/syslog", "syslog.1.lz4", None),
         ("/var/log/syslog", "syslogs", None),
         ("/var/log/kubelet.log", "kubelet-20261120.log.gz", "kubelet.log"),
         ("/var/log/kubelet.log", "kubelet-20261120.log", "kubelet.log"),
@@ -95,7 +103,16 @@ def test_labels_are_those_of_the_first_pattern_that_fits(tmp_path):
     assert lines("a", 0, 3) == files.data()
 
 
-def test_logrotate_by_rename_with_late_gzip_and_kills(tmp_path):
+PACKERS = [
+    ("gz", gzip.compress),
+    ("bz2", bz2.compress),
+    ("xz", lzma.compress),
+    ("zst", lambda data: pa.compress(data, "zstd", asbytes=True)),
+]
+
+
+@pytest.mark.parametrize(("ending", "pack"), PACKERS)
+def test_logrotate_by_rename_with_late_packing_and_kills(tmp_path, ending, pack):
     files = Files(tmp_path, "syslog")
     log = tmp_path / "syslog"
     written = b""
@@ -109,17 +126,42 @@ def test_logrotate_by_rename_with_late_gzip_and_kills(tmp_path):
             files.take()  # read, and killed before the commit
         files.kill()
         for number in range(4, 1, -1):
-            older = tmp_path / f"syslog.{number}.gz"
+            older = tmp_path / f"syslog.{number}.{ending}"
             if older.exists():
-                older.rename(tmp_path / f"syslog.{number + 1}.gz")
+                older.rename(tmp_path / f"syslog.{number + 1}.{ending}")
         one = tmp_path / "syslog.1"
         if one.exists():
-            (tmp_path / "syslog.2.gz").write_bytes(gzip.compress(one.read_bytes()))
+            (tmp_path / f"syslog.2.{ending}").write_bytes(pack(one.read_bytes()))
             one.unlink()
         log.rename(one)
     files.run()
     assert written == files.data(str(log))
     assert files.losses == []
+
+
+@pytest.mark.parametrize(("ending", "pack"), PACKERS)
+def test_what_was_packed_before_the_first_start_is_read_in_order(tmp_path, ending, pack):
+    files = Files(tmp_path, "syslog")
+    parts = [lines("app", turn * 50, turn * 50 + 50) for turn in range(4)]
+    (tmp_path / f"syslog.3.{ending}").write_bytes(pack(parts[0]))
+    (tmp_path / f"syslog.2.{ending}").write_bytes(pack(parts[1]))
+    (tmp_path / "syslog.1").write_bytes(parts[2])
+    (tmp_path / "syslog").write_bytes(parts[3])
+    files.run()
+    assert b"".join(parts) == files.data(str(tmp_path / "syslog"))
+
+
+@pytest.mark.parametrize(("ending", "pack"), PACKERS)
+def test_of_a_packed_file_that_is_cut_short_the_rest_is_a_loss(tmp_path, ending, pack):
+    files = Files(tmp_path, "syslog")
+    old = b"".join(b"%d %s\n" % (n, os.urandom(20).hex().encode()) for n in range(40_000))
+    (tmp_path / f"syslog.2.{ending}").write_bytes(pack(old)[:-3000])
+    (tmp_path / "syslog").write_bytes(lines("app", 0, 50))
+    files.run()
+    data = files.data(str(tmp_path / "syslog"))
+    assert data.endswith(lines("app", 0, 50))
+    assert old.startswith(data[: -len(lines("app", 0, 50))])
+    assert ["unreadable"] == [loss.reason for loss in files.losses]
 
 
 def test_copytruncate_with_dateext(tmp_path):

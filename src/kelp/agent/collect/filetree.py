@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kelp.agent.collect.paths import NUMBER, STAMP, LogName, Naming, rotated
+from kelp.agent.collect.paths import NUMBER, STAMP, LogName, Naming, rotated, without_packing
 from kelp.agent.collect.tree import Container, Folder, Pod
 from kelp.base.glob import is_pattern, matcher
 from kelp.base.settings import File
 from kelp.model.raw import Instance
 
 _BEFORE_EXTENSION = re.compile(
-    rf"(?P<stem>.+)-(?P<suffix>{STAMP.pattern})(?P<extension>\.[A-Za-z]+)(?P<gz>\.gz)?"
+    rf"(?P<stem>.+)-(?P<suffix>{STAMP.pattern})(?P<extension>\.[A-Za-z]+)"
+    r"(?P<packed>\.gz|\.bz2|\.xz|\.zst)?"
 )
-_OTHERS = (".tmp", ".swp", ".bz2", ".xz", ".zst", ".lz4", ".Z")
+_OTHERS = (".tmp", ".swp", ".lz4", ".lzma", ".Z", ".zip")
 """Ends of names that are no log's: half written, an editor's, or packed as Kelp cannot read."""
 
 _MAX_FOLDERS = 1000  # that patterns may fit
@@ -56,14 +57,14 @@ class FileNaming:
             return None
         middle = _BEFORE_EXTENSION.fullmatch(name)
         if middle and self.knows(middle["stem"] + middle["extension"]):
-            suffix = middle["suffix"] + (middle["gz"] or "")
+            suffix = middle["suffix"] + (middle["packed"] or "")
             return rotated(name, middle["stem"] + middle["extension"], suffix)
         endings = list(self._endings(name))
         for log, suffix in endings:
-            stem = suffix.removesuffix(".gz")
+            stem = without_packing(suffix)
             if STAMP.fullmatch(stem) or NUMBER.fullmatch(stem):
                 return rotated(name, log, suffix)
-        if self.knows(name) and not name.endswith(".gz"):
+        if self.knows(name) and without_packing(name) == name:
             return LogName(name, name)
         return next((rotated(name, log, suffix) for log, suffix in endings), None)
 

@@ -17,7 +17,7 @@ from kelp.agent.collect.lines import stamp_ns
 from kelp.agent.collect.linked import name_behind
 from kelp.agent.collect.logfile import LogFile
 from kelp.agent.collect.paths import LogName, parse_log_name
-from kelp.agent.collect.sources import GzSource
+from kelp.agent.collect.sources import PackedSource
 from kelp.model.loss import Loss, SourceFile
 from kelp.model.raw import Instance
 
@@ -114,7 +114,7 @@ class InstanceLog:
     def finish(self, file: LogFile, now_ns: int, report: ReportLoss) -> None:
         """The file is read to its end, or as far as it could be: what is missing is a loss."""
         assert file.base is not None
-        broken = isinstance(file.source, GzSource) and file.source.broken
+        broken = isinstance(file.source, PackedSource) and file.source.broken
         size = self._final_size(file) if file.lost or broken else file.known_size
         file.size = max(size, file.offset)
         if file.lost or broken or file.size > file.offset:
@@ -127,7 +127,7 @@ class InstanceLog:
 
     def _final_size(self, file: LogFile) -> int:
         source = file.source
-        if isinstance(source, GzSource) and not source.cut_short:
+        if isinstance(source, PackedSource) and not source.cut_short:
             return max(file.size, file.found_size)
         return file.size
 

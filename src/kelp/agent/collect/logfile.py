@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kelp.agent.collect.fingerprint import EMPTY, FINGERPRINT_BYTES, Fingerprint, fingerprint
 from kelp.agent.collect.lines import end_of_lines, last_stamp
 from kelp.agent.collect.paths import LogName
-from kelp.agent.collect.sources import GzSource, PlainSource, gz_head, gz_size_hint
+from kelp.agent.collect.sources import PackedSource, PlainSource, packed_head, packed_size_hint
 
 MIN_READ_BYTES = 1 << 16
 """The least that is read of a file with more to give: smaller shares cost more calls than bytes."""
@@ -78,7 +78,7 @@ class LogFile:
         self.path, self.name = path, name
         self.device = self.inode = 0
         self.fd = -1
-        self.source: PlainSource | GzSource | None = None
+        self.source: PlainSource | PackedSource | None = None
         self.mark: Fingerprint = EMPTY
         self.head = b""
         self.base: int | None = None
@@ -98,13 +98,13 @@ class LogFile:
         """Take over a descriptor whose content was seen to begin with `head`."""
         self.close()
         self.fd = fd
-        self.source = GzSource(fd) if self.name.gz else PlainSource(fd)
+        self.source = PackedSource(fd) if self.name.gz else PlainSource(fd)
         self.suspect = self.lost = self.gone = False
         self.grown_at = now
         self._learn(head)
         self.refresh(now)
         if self.name.gz:
-            hint = gz_size_hint(fd, os.fstat(fd).st_size)
+            hint = packed_size_hint(fd, os.fstat(fd).st_size)
             self.found_size = max(self.size, hint, self.offset)
         else:
             self.size = max(self.found_size, self.offset)
@@ -157,7 +157,7 @@ class LogFile:
     @property
     def readable(self) -> int:
         """Bytes that a read could give now; 0 where nothing came since the last look."""
-        if isinstance(self.source, GzSource):
+        if isinstance(self.source, PackedSource):
             return 0 if self.ended else max(self.found_size - self.offset, MIN_READ_BYTES)
         return self.found_size - self.offset if self.found_size > self.looked else 0
 
@@ -216,7 +216,7 @@ class LogFile:
         return None
 
     def _at_end(self, offset: int) -> bool:
-        if isinstance(self.source, GzSource):
+        if isinstance(self.source, PackedSource):
             return self.source.ended and offset >= self.source.reached
         return offset >= self.found_size
 
@@ -263,4 +263,4 @@ class LogFile:
 
 def read_head(fd: int, *, gz: bool) -> bytes:
     """A file's first uncompressed bytes, at most FINGERPRINT_BYTES. Raises OSError."""
-    return gz_head(fd, FINGERPRINT_BYTES) if gz else os.pread(fd, FINGERPRINT_BYTES, 0)
+    return packed_head(fd, FINGERPRINT_BYTES) if gz else os.pread(fd, FINGERPRINT_BYTES, 0)

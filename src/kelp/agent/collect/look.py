@@ -16,7 +16,7 @@ from kelp.agent.collect.handling import Handler
 from kelp.agent.collect.instancelog import GRACE_S, InstanceLog
 from kelp.agent.collect.logfile import LogFile, read_head
 from kelp.agent.collect.paths import LogName
-from kelp.agent.collect.sources import gz_size_hint
+from kelp.agent.collect.sources import packed_size_hint
 
 
 @dataclass(eq=False, slots=True)
@@ -202,7 +202,7 @@ def _same(file: LogFile, found: Found, head: bytes) -> bool:
 
 def _whole(file: LogFile, found: Found, fd: int) -> bool:
     """Whether a copy of a deleted file can stand in for it, which gives its disk space back."""
-    size = gz_size_hint(fd, found.size) if found.name.gz else found.size
+    size = packed_size_hint(fd, found.size) if found.name.gz else found.size
     return size == file.found_size == file.size
 
 

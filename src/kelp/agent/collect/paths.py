@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from kelp.agent.collect.unpacking import SUFFIXES
 from kelp.model.raw import Instance
 from kelp.model.stream import DATASET_APP
 
@@ -54,7 +55,7 @@ class LogName:
     name: str
     restart: str  # which of the folder's logs it is of: a restart, or a live file's name
     key: SortKey = field(default=(_LIVE, "", 0))
-    gz: bool = False
+    gz: bool = False  # compressed, as one of unpacking.SUFFIXES says
     ordered: bool = True
 
     @property
@@ -91,13 +92,19 @@ def parse_log_name(name: str) -> LogName | None:
 
 def rotated(name: str, log: str, suffix: str) -> LogName:
     """The name of a rotated file of a log; `suffix` is what its rotation added to the live name."""
-    gz = suffix.endswith(".gz")
-    stem = suffix.removesuffix(".gz")
+    stem = without_packing(suffix)
+    gz = stem != suffix
     if STAMP.fullmatch(stem):
         return LogName(name, log, (_STAMPED, _NO_DIGIT.sub("", stem), not gz), gz)
     if NUMBER.fullmatch(stem):
         return LogName(name, log, (_NUMBERED, f"{9999 - int(stem):04}", not gz), gz)
     return LogName(name, log, (_NUMBERED, "", not gz), gz, ordered=False)
+
+
+def without_packing(name: str) -> str:
+    """The name without what compressing it has added."""
+    ending = next((e for e in SUFFIXES if name.endswith(e)), "")
+    return name.removesuffix(ending)
 
 
 def make_instance(

@@ -20,7 +20,7 @@ from kelp.agent.collect.instancelog import TORN_GRACE_S, InstanceLog
 from kelp.agent.collect.logfile import LogFile
 from kelp.agent.collect.look import Fresh, Look
 from kelp.agent.collect.paths import LogName
-from kelp.agent.collect.sources import gz_size_hint
+from kelp.agent.collect.sources import packed_size_hint
 
 
 class Outcome(Enum):
@@ -83,7 +83,7 @@ class Reconciler:
         found = fresh.found
         size = found.size
         if fresh.fd >= 0:
-            size = gz_size_hint(fresh.fd, found.size) if found.name.gz else found.size
+            size = packed_size_hint(fresh.fd, found.size) if found.name.gz else found.size
             os.close(fresh.fd)
         if self._handler.young(found):
             look.unsettled = True  # a copy in the making becomes a known file's when it is whole

@@ -1,19 +1,15 @@
 """Reading at an offset of a log's content, whether it lies plain or compressed on the disk.
 
-Both kinds give the uncompressed bytes, so that an offset means the same before and after the
-kubelet has compressed a file. A gzip stream can only be read forward: going back starts it anew.
+Both kinds give the uncompressed bytes, so that an offset means the same before and after a file was
+compressed. A compressed one can only be read forward: going back starts it anew.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from typing import Protocol
 
-_GZIP = 31  # zlib's window bits for a gzip header and trailer with their checksum
-_MAGIC = b"\x1f\x8b"
-_INPUT_BYTES = 1 << 16
-_STEP_BYTES = 1 << 18  # decompressed at once at the most: bounds what a bomb can make
+from kelp.agent.collect.unpacking import GZIP, BrokenError, unpacker
 
 
 class Source(Protocol):
@@ -46,8 +42,8 @@ class PlainSource:
         """See Source; nothing is held."""
 
 
-class GzSource:
-    """The content of a .gz of one or more members, in memory bounded by what is asked for.
+class PackedSource:
+    """The content of a compressed file, in memory bounded by what is asked for.
 
     A file that is cut short or damaged gives what can be read; `broken` then says so.
     """
@@ -57,9 +53,7 @@ class GzSource:
         self._restart()
 
     def _restart(self) -> None:
-        self._inflate = zlib.decompressobj(_GZIP)
-        self._raw_offset = 0
-        self._input = b""
+        self._unpacker = unpacker(self._fd)
         self._held = bytearray()
         self._start = 0  # offset of the first held byte
         self.ended = False
@@ -91,52 +85,30 @@ class GzSource:
             self._start += gone
 
     def _step(self) -> None:
-        """Decompress a little more, or find the end."""
-        data = self._input or self._more_input()
+        """Unpack a little more, or find the end."""
         try:
-            made = self._inflate.decompress(data, _STEP_BYTES)
-        except zlib.error:
+            made = self._unpacker.step()
+        except BrokenError as e:
             self.ended = self.broken = True
+            self.cut_short = e.cut_short
             return
-        self._held += made
-        self._input = self._inflate.unconsumed_tail
-        if self._inflate.eof:
-            self._next_member(self._inflate.unused_data)
-        elif not data and not made:
-            self.ended = self.broken = self.cut_short = True
-
-    def _next_member(self, rest: bytes) -> None:
-        """Go on with a further member; anything else after a whole one is padding, as for gzip."""
-        self._input = rest if len(rest) > 1 else rest + self._more_input()
-        self._inflate = zlib.decompressobj(_GZIP)
-        self.ended = not self._input.startswith(_MAGIC)
-
-    def _more_input(self) -> bytes:
-        data = os.pread(self._fd, _INPUT_BYTES, self._raw_offset)
-        self._raw_offset += len(data)
-        return data
+        self.ended = made is None
+        self._held += made or b""
 
 
-def gz_head(fd: int, length: int) -> bytes:
-    """The first bytes of a .gz file's content; fewer, or none, where it is short or unreadable."""
-    inflate = zlib.decompressobj(_GZIP)
-    head, at = b"", 0
-    while len(head) < length and not inflate.eof:
-        data = inflate.unconsumed_tail or os.pread(fd, 4096, at)
-        at += 0 if inflate.unconsumed_tail else len(data)
-        if not data:
-            break
-        try:
-            head += inflate.decompress(data, length - len(head))
-        except zlib.error:
-            break
-    return head
+def packed_head(fd: int, length: int) -> bytes:
+    """The first bytes of a file's content; fewer, or none, where it is short or unreadable."""
+    room = memoryview(bytearray(length))
+    return bytes(room[: PackedSource(fd).read_at(0, room)])
 
 
-def gz_size_hint(fd: int, file_size: int) -> int:
-    """What the trailer says of the uncompressed size; 0 where that cannot be.
+def packed_size_hint(fd: int, file_size: int) -> int:
+    """What the trailer of a .gz says of the uncompressed size; 0 where that cannot be.
 
-    Right for one whole member below 4 GiB. Deflate never shrinks to less than 1/1032.
+    Right for one whole member below 4 GiB. Deflate never shrinks to less than 1/1032. What is
+    packed otherwise says nothing where it can be found at once.
     """
+    if os.pread(fd, len(GZIP), 0) != GZIP:
+        return 0
     size = int.from_bytes(os.pread(fd, 4, max(file_size - 4, 0)), "little")
     return size if size <= 1032 * file_size else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kelp.agent.collect.lines import end_of_lines
-from kelp.agent.collect.sources import GzSource, PlainSource, Source
+from kelp.agent.collect.sources import PackedSource, PlainSource, Source
 
 BLOCK_BYTES = 4 << 20
 _SCAN_BYTES = 1 << 20
@@ -33,7 +33,7 @@ def opened(path: Path, *, gz: bool) -> Iterator[Source]:
     """The content of a file; raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        yield GzSource(fd) if gz else PlainSource(fd)
+        yield PackedSource(fd) if gz else PlainSource(fd)
     finally:
         os.close(fd)
 
@@ -76,7 +76,7 @@ def pieces(source: Source, start: int, end: int, max_record_bytes: int) -> Itera
 
 def is_broken(source: Source) -> bool:
     """Whether the content goes on, but cannot be read: compressed data that are damaged or cut."""
-    return isinstance(source, GzSource) and source.broken
+    return isinstance(source, PackedSource) and source.broken
 
 
 def ends_at(source: Source, offset: int) -> bool:
@@ -103,7 +103,7 @@ def line_at(source: Source, offset: int, limit: int) -> Piece | None:
     None where the content ends before. Raises OSError.
     """
     start, at, before = 0, 0, memoryview(bytearray(_SCAN_BYTES))
-    if isinstance(source, GzSource):  # can be read forward only
+    if isinstance(source, PackedSource):  # can be read forward only
         while at < offset:
             block = before[: min(len(before), offset - at)]
             n = source.read_at(at, block)

@@ -19,7 +19,7 @@ from kelp.agent.collect.links import LinkTree
 from kelp.agent.collect.logfile import read_head
 from kelp.agent.collect.metrics import CollectMetrics
 from kelp.agent.collect.paths import LogName, Naming
-from kelp.agent.collect.sources import gz_size_hint
+from kelp.agent.collect.sources import packed_size_hint
 from kelp.agent.collect.tree import Container
 from kelp.base.settings import Agent
 
@@ -115,7 +115,7 @@ def _look_into(found: Found) -> DiskFile:
         return replace(file, error=e.strerror or str(e))
     try:
         head = read_head(fd, gz=gz)
-        size = (gz_size_hint(fd, found.size) or None) if gz else found.size
+        size = (packed_size_hint(fd, found.size) or None) if gz else found.size
         return replace(file, head=head, size=size)
     except OSError as e:
         return replace(file, error=e.strerror or str(e))
