@@ -75,7 +75,9 @@ class Node:
         return {
             "data_dir": str(self.folder / "data"),
             "agent": {
-                "pods_dir": str(self.folder / "pods"), "listen": "127.0.0.1:0", "node": "n1",
+                "pods_dir": str(self.folder / "pods"),
+                "containers_dir": str(self.folder / "containers"),
+                "listen": "127.0.0.1:0", "node": "n1",
                 "poll_interval_s": 0.02, "scan_interval_s": 0.2, "trace_timeout_s": 0.1,
                 "node_metrics": False, "journal": {"enabled": False},
                 "kmsg": {"path": f"/proc/self/fd/{self.device}"},

@@ -96,7 +96,8 @@ class _KernelLines:
 
     def who_is(self, pod_uid: str | None, container_id: str | None) -> Names:
         """By the kubelet's folders, read anew: kills are rare, and pods come and go."""
-        names = PodNames(Path(self._agent.pods_dir))
+        links = self._agent.containers_dir
+        names = PodNames(Path(self._agent.pods_dir), Path(links) if links else None)
         pod = names.pod(pod_uid)
         container = names.container(container_id) or ""
         return Names(pod.namespace, pod.pod, container) if pod else Names(container=container)

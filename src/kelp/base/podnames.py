@@ -31,9 +31,10 @@ class PodName(Struct, frozen=True):
 class PodNames:
     """An index of both folders, read once; make a new one for each sample."""
 
-    def __init__(self, pods_dir: Path) -> None:
+    def __init__(self, pods_dir: Path, containers_dir: Path | None = None) -> None:
+        """`containers_dir`: the folder of the links; by default `containers` beside `pods_dir`."""
         self._pods = dict(filter(None, map(_pod_of, _names(pods_dir))))
-        links = _names(pods_dir.parent / "containers")
+        links = _names(containers_dir or pods_dir.parent / "containers")
         self._containers = dict(filter(None, map(_container_of, links)))
 
     def pod(self, uid: str | None) -> PodName | None:
