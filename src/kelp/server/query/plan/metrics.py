@@ -10,6 +10,7 @@ from kelp.server.query.metric.binary import set_operation, with_scalar, with_vec
 from kelp.server.query.metric.frame import Frame, Steps
 from kelp.server.query.metric.replace import label_replace
 from kelp.server.query.metric.vectors import aggregate
+from kelp.server.query.pipeline.row import ERROR
 from kelp.server.query.plan.context import Context
 from kelp.server.query.plan.grouping import is_additive, kept_labels
 from kelp.server.query.plan.ranges import evaluate_range
@@ -38,9 +39,7 @@ def _evaluated(node: ast.Metric, steps: Steps, context: Context, instant: bool) 
         case ast.VectorAggregation():
             if node.op == "approx_topk" and not instant:
                 raise QueryError("count min sketches are only supported on instant queries")
-            return aggregate(
-                _aggregated(node, steps, context, instant), node.op, node.grouping, node.parameter
-            )
+            return _aggregated(node, steps, context, instant)
         case ast.LabelReplace():
             return label_replace(inner(node.expression), node)
         case ast.VectorLiteral():
@@ -58,10 +57,14 @@ def _aggregated(
     if isinstance(child, ast.RangeAggregation) and is_additive(node.op, child):
         kept = kept_labels(child, node.grouping, pushed=True)
         try:
-            return evaluate_range(child, steps, context, kept)
+            frame = evaluate_range(child, steps, context, kept)
         except QueryError as e:
             raise meaning_error(str(e), child.at) from e
-    return evaluate(child, steps, context, instant=instant)
+        if not any(ERROR in labels for labels in frame.labels):
+            return frame  # added up already; an error that the query asks for keeps all labels
+    else:
+        frame = evaluate(child, steps, context, instant=instant)
+    return aggregate(frame, node.op, node.grouping, node.parameter)
 
 
 def _binary(node: ast.BinaryOperation, steps: Steps, context: Context, instant: bool) -> Frame:
