@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kelp.agent.collect.linked import name_behind
 from tests.agent.collect.harness import Pipeline
 from tests.docker import DockerLog
 from tests.kubelet import UID
@@ -158,3 +159,12 @@ def test_any_moves(tmp_path_factory, moves):
             unread = 0 if move == "run" else unread
     node.pipeline.run()
     node.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [("/d/x-json.log.1", False), ("/d/x-json.log.12", False), ("/d/x-json.log.1.gz", True)],
+)
+def test_names_out_of_checkpoints(name, packed):
+    found = name_behind(name, "0")
+    assert (name, "0", packed, False) == (found.name, found.restart, found.gz, found.live)

@@ -41,5 +41,9 @@ def rotated_behind(target: Path, log: str) -> list[LogName]:
 
 
 def name_behind(name: str, log: str) -> LogName:
-    """A name out of a checkpoint that is none of the log's own folder."""
-    return rotated(name, log, "0.gz" if name.endswith(".gz") else "0")
+    """A name out of a checkpoint that is none of the log's own folder.
+
+    Which number it had does not matter any more, but whether it is compressed.
+    """
+    ending = Path(name).suffix
+    return rotated(name, log, "0" if ending[1:].isdigit() else f"0{ending}")
