@@ -36,6 +36,8 @@ def list_command(connection: Connection, output: str) -> None:
         for node in nodes:
             click.echo(json.dumps(node, ensure_ascii=False))
         return
+    if not nodes:
+        click.echo("kelp: note: no agent has asked this server for questions (yet)", err=True)
     for line in aligned(_COLUMNS, map(_row, nodes)):
         click.echo(line)
 

@@ -127,9 +127,11 @@ def test_a_question_is_taken_and_answered(tmp_path):
         wait_until(lambda: scene.outcome("answered"))
     assert seen[0].parameters == {"sort": "cpu"}
     path, headers, body = script.taken[0]
-    assert path == "/kelp/v1/asks?wait_s=25"
+    assert path == "/kelp/v1/asks?wait_s=0"
     assert json.loads(body) == {"node": "n1", "version": "9", "reports": []}
     assert (headers["kelp-agent-id"], headers["authorization"]) == ("agent-1", "Bearer secret")
+    polls = [p for p, _, _ in script.taken if p.startswith("/kelp/v1/asks")]
+    assert polls[1:] == ["/kelp/v1/asks?wait_s=25"] * (len(polls) - 1)
     expected = {"ask": "1", "part": "0", "last": "true", "outcome": "ok"}
     assert answers(script) == [(expected, b"abc")]
 

@@ -73,6 +73,7 @@ class Asks:
         self._places = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._thread = threading.Thread(target=self._run, name="kelp-asks", daemon=True)
         self._told = ""
+        self._up = False
 
     def start(self) -> None:
         """Begin to wait for questions."""
@@ -87,6 +88,7 @@ class Asks:
     def reconfigure(self, connect: Connect) -> None:
         """From now on this way leads to the server."""
         self._connect = connect
+        self._up = False
         self._drop()
 
     def _drop(self) -> None:
@@ -116,7 +118,8 @@ class Asks:
         channel: Channel | None = None
         try:
             channel = self._current()
-            ask = channel.next_ask(self._presence, WAIT_S)
+            # The first request is answered at once: then both sides know that the other is there.
+            ask = channel.next_ask(self._presence, WAIT_S if self._up else 0)
         except RefusedError as e:
             self._away(str(e))
             return None, _UNKNOWN_WAIT_S if e.status in (404, 405) else backoff.next_s()
@@ -137,12 +140,14 @@ class Asks:
 
     def _away(self, reason: str) -> None:
         """Tell it once: the shipping of logs says the same, and more often."""
+        self._up = False
         self._metrics.waiting.set(0)
         if reason != self._told:
             _log.info("cannot wait for questions of the server", extra={"reason": reason})
             self._told = reason
 
     def _there(self) -> None:
+        self._up = True
         self._metrics.waiting.set(1)
         self._told = ""
 
