@@ -55,9 +55,8 @@ class StoredKills:
 
     def kills(self, node: str, start_ns: int | None) -> list[StoredKill]:
         """The newest MAX_KILLS, oldest first; those of all nodes where `node` is empty."""
-        conditions = ["dataset = 'kernel'", "attributes['problem'] = 'OOMKilling'"]
-        if node:
-            conditions.append(f"node = {literal(node)}")
+        streams = "dataset = 'kernel'" + (f" AND node = {literal(node)}" if node else "")
+        conditions = [_of_streams(streams), "attributes['problem'] = 'OOMKilling'"]
         if start_ns is not None:
             conditions.append(f"timestamp >= {time_literal(start_ns)}")
         rows = self._stored.rows(
@@ -80,7 +79,8 @@ class StoredKills:
     def _lines(self, kill: StoredKill, count: int) -> list[Line]:
         rows = self._stored.rows(
             f"SELECT toUnixTimestamp64Nano(timestamp) AS time_ns, container, "
-            f"substring(body, 1, {_MAX_LINE_BYTES}) AS text FROM logs WHERE {_of_container(kill)} "
+            f"substring(body, 1, {_MAX_LINE_BYTES}) AS text FROM logs "
+            f"WHERE {_of_streams(_of_container(kill))} "
             f"AND timestamp <= {time_literal(kill.time_ns)} "
             f"ORDER BY timestamp DESC, position DESC LIMIT {count}"
         )
@@ -92,7 +92,8 @@ class StoredKills:
         rows = self._stored.rows(
             "SELECT labels['restart'] AS restart, container, "
             "toUnixTimestamp64Nano(min(timestamp)) AS first_ns FROM logs "
-            f"WHERE {_of_container(kill)} AND timestamp >= {begin} AND labels['restart'] IN ("
+            f"WHERE {_of_streams(_of_container(kill))} AND timestamp >= {begin} "
+            "AND labels['restart'] IN ("
             f"SELECT labels['restart'] FROM log_streams WHERE {_of_container(kill)} "
             f"GROUP BY labels['restart'] HAVING min(first_timestamp) >= {begin}) "
             f"GROUP BY restart, container HAVING first_ns > {kill.time_ns} "
@@ -104,15 +105,20 @@ class StoredKills:
         if not kill.pod:
             return []
         start, end = kill.time_ns - _EVENTS_AROUND_NS, kill.time_ns + _EVENTS_AROUND_NS
+        streams = f"dataset = 'event' AND namespace = {literal(kill.namespace)}"
         rows = self._stored.rows(
-            f"SELECT toUnixTimestamp64Nano(timestamp) AS time_ns, "
-            f"substring(body, 1, {_MAX_LINE_BYTES}) AS text FROM logs WHERE dataset = 'event' "
-            f"AND namespace = {literal(kill.namespace)} "
-            f"AND position(body, {literal(kill.pod)}) > 0 "
+            "SELECT toUnixTimestamp64Nano(timestamp) AS time_ns, "
+            f"substring(body, 1, {_MAX_LINE_BYTES}) AS text FROM logs "
+            f"WHERE {_of_streams(streams)} AND position(body, {literal(kill.pod)}) > 0 "
             f"AND timestamp BETWEEN {time_literal(start)} AND {time_literal(end)} "
             f"ORDER BY timestamp LIMIT {_MAX_EVENTS}"
         )
         return [msgspec.convert(row, Line) for row in rows]
+
+
+def _of_streams(condition: str) -> str:
+    """SQL: records of the streams that a condition fits; of all others nothing is read."""
+    return f"stream_id IN (SELECT stream_id FROM log_streams WHERE {condition})"
 
 
 def _of_container(kill: StoredKill) -> str:
