@@ -66,8 +66,10 @@ def sent(
     )  # fmt: skip
     batches = [pa.RecordBatch.from_pylist(values, schema=RECORD_SCHEMA)] if rows else []
     data = bytes(encode_segment(Segment(header, batches)))
+    before = sizes(api)
     assert api.http.post("/kelp/v1/segments", content=data).json() == {"duplicate": False}
-    wait_until(lambda: stored(api) >= len(rows) and (rows or found(api)))
+    expected = [n + len(x) for n, x in zip(before, (rows, files, losses), strict=True)]
+    wait_until(lambda: sizes(api) == expected)
 
 
 def found(api: Api, **asked: Any) -> list[dict[str, Any]]:
@@ -77,8 +79,14 @@ def found(api: Api, **asked: Any) -> list[dict[str, Any]]:
     return instances
 
 
-def stored(api: Api) -> int:
-    return sum(s["records"] for i in found(api) for s in i["streams"])
+def sizes(api: Api) -> list[int]:
+    """How many records, files and losses are stored; an insert makes them visible in turn."""
+    instances = found(api)
+    return [
+        sum(s["records"] for i in instances for s in i["streams"]),
+        sum(len(i["files"]) for i in instances),
+        sum(len(i["losses"]) for i in instances),
+    ]
 
 
 def records(api: Api, **asked: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -112,7 +120,6 @@ def test_of_a_file_that_grew_the_latest_word_counts(api: Api) -> None:
     short = source(0, 20, fingerprint="short")
     sent(api, [(OUT, 0, b"x")], [short])
     sent(api, [], [source(0, 5000, fingerprint="long", path=f"{FOLDER}/0.log.1")])
-    wait_until(lambda: found(api)[0]["files"][0]["size"] == 5000 or len(found(api)[0]["files"]) > 1)
     files = found(api)[0]["files"]
     # Two agents said it: each has its own row.
     assert [("short", 20, 20), ("long", 1024, 5000)] == sorted(
@@ -186,6 +193,19 @@ def test_more_than_asked_for_is_told(api: Api) -> None:
         [i["labels"]["restart"] for i in answer["instances"]],
         answer["more"],
     )
+
+
+def test_of_each_container_its_newest_runs(api: Api) -> None:
+    sent(api, [({**OUT, "restart": str(n)}, 0, b"x") for n in (9, 10, 11)])
+    sent(api, [({**OUT, "container": "proxy"}, 0, b"x")])
+
+    def runs(number: int) -> list[tuple[str, str]]:
+        answer = api.get(TRACE, query='{pod="web-0"}', runs=number).json()
+        return [(i["labels"]["container"], i["labels"]["restart"]) for i in answer["instances"]]
+
+    assert runs(1) == [("app", "11"), ("proxy", "0")]
+    assert runs(2) == [("app", "10"), ("app", "11"), ("proxy", "0")]
+    assert len(runs(0)) == 4
 
 
 @pytest.mark.parametrize(

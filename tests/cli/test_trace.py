@@ -534,7 +534,7 @@ def test_a_plain_file_of_the_node(scene: Scene) -> None:
     live.write_text("".join(f"I1120 10:11:12.{n:06} 1 a.go:1] line {n}\n" for n in range(50)))
     query = f'{{filename="{live}"}}'
     with scene.agent():
-        wait_until(lambda: scene.stored(query) == 50, 20)
+        wait_until(lambda: scene.placed(query) == 50, 20)
     point = scene.json(f"{live}:100")["point"]
     assert ("same", True) == (point["found"], "line 2" in point["text"])
     status, verdict = scene.verified(live)
@@ -567,9 +567,12 @@ def test_the_id_of_a_record_is_what_kelp_logs_prints(
 def test_names_that_are_not_known(scene: Scene) -> None:
     scene.start().lines(1)
     scene.collect(1)
-    status, out, err = scene.run("nosuchpod")
+    status, out, err = scene.run(f"pod/{scene.pod}x", "-n", "shop")
     assert (status, out) == (1, "")
-    assert "no log" in err
+    assert f'no logs of a pod in namespace shop fit "pod/{scene.pod}x"; near it: ' in err
+    assert scene.pod in err.split("near it: ")[1]
+    assert "no log on this node fits\n" in scene.run("nosuchpod", "--local")[2]
+    assert "no earlier run" in scene.run(scene.pod, "--previous")[2]
     status, _, err = scene.run("--record", "5:4")
     assert status == 1
     assert "no stream of the record 5:4 is stored" in err

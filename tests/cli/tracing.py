@@ -72,13 +72,23 @@ class Scene:
     def collect(self, records: int) -> None:
         """Let an agent read until so many records are stored; then it is stopped."""
         with self.agent():
-            wait_until(lambda: self.stored() >= records, 20)
-        assert records == self.stored()
+            # Where records lie is stored a moment after them.
+            wait_until(lambda: min(self.stored(), self.placed()) >= records, 20)
+        assert (records, records) == (self.stored(), self.placed())
 
     def stored(self, query: str = "") -> int:
+        return sum(s["records"] for i in self.instances(query) for s in i["streams"])
+
+    def placed(self, query: str = "") -> int:
+        """Records whose file is stored."""
+        return sum(f["records"] for i in self.instances(query) for f in i["files"])
+
+    def instances(self, query: str = "") -> list[dict[str, Any]]:
         query = query or f'{{pod="{self.pod}"}}'
-        instances = self.api.get("/kelp/v1/trace", query=query).json()["instances"]
-        return sum(s["records"] for i in instances for s in i["streams"])
+        found: list[dict[str, Any]] = self.api.get("/kelp/v1/trace", query=query).json()[
+            "instances"
+        ]
+        return found
 
     def run(self, *arguments: object) -> tuple[int, str, str]:
         if not self.config.exists():

@@ -19,6 +19,7 @@ from kelp.base.clock import SystemClock
 from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.cli.client import Client, Connection
+from kelp.cli.logs_find import Finder
 from kelp.cli.logs_select import check_pattern, parse_target
 from kelp.cli.options import FOLDER, client_options, config_option, load
 from kelp.cli.trace_find import Search, Traced, Wanted
@@ -94,8 +95,7 @@ def trace(
     folders = {key: others.pop(name) for name, key in _FOLDERS.items()}
     asked = _asked(**others)
     settings = load(config_file, {k: str(v) for k, v in folders.items() if v is not None}).settings
-    store = None if local else TraceStore(Client(connection))
-    answer = _Tracing(settings, root, store).answer(asked)
+    answer = _Tracing(settings, root, None if local else Client(connection)).answer(asked)
     if output == "json":
         click.echo(as_json(answer))
     else:
@@ -164,11 +164,12 @@ def _path(text: str) -> tuple[Path, int | None]:
 class _Tracing:
     """Asks the node, its agent and the store; what cannot be asked is told in notes."""
 
-    def __init__(self, settings: Settings, root: Path, store: TraceStore | None) -> None:
+    def __init__(self, settings: Settings, root: Path, client: Client | None) -> None:
         self._settings = settings
         self._containers_dir = Path(settings.agent.containers_dir or "/var/log/containers")
         self._root = root
-        self._store = store
+        self._client = client
+        self._store = TraceStore(client) if client is not None else None
         self._notes: list[str] = []
         self._state: AgentState | None = None
         self._state_read = False
@@ -179,7 +180,7 @@ class _Tracing:
             raise KelpError("--verify compares with what a server has stored: leave out --local")
         found, path = self._found(asked)
         if not found:
-            raise KelpError(self._nothing())
+            raise KelpError(self._nothing(asked))
         logs = [gather(t, self._agent_state(t)) for t in found]
         return TraceAnswer(
             logs=[self._report(log) for log in logs],
@@ -213,10 +214,16 @@ class _Tracing:
         finally:
             self._notes += search.notes
 
-    def _nothing(self) -> str:
-        why = "".join(f"\n{note}" for note in dict.fromkeys(self._notes))
-        where = "on this node" if self._store is None else "on this node or in the store"
-        return f"no log fits {where}; `kelp logs` and `kelp series` list what is stored{why}"
+    def _nothing(self, asked: Asked) -> str:
+        notes = "".join(f"\n{note}" for note in dict.fromkeys(self._notes))
+        assert asked.wanted is not None  # a record or a path has a log, or an error of its own
+        wanted = asked.wanted
+        if wanted.runs == "previous":
+            return f"no earlier run of the containers that fit is here or stored{notes}"
+        if self._client is None or self._store is None:
+            return f"no log on this node fits{notes}"
+        known = Finder(self._client).nothing_found(wanted.target, wanted.namespace)
+        return f"no log on this node fits; in the store: {known}{notes}"
 
     def _agent_state(self, traced: Traced) -> AgentState | None:
         """The state of this node's agent; read once, and only where a log is here."""

@@ -222,6 +222,7 @@ class Search:
     def _stored(self, wanted: Wanted, places: Sequence[Place]) -> list[StoredInstance]:
         if self.store is None:
             return []
+        runs = {"newest": 1, "previous": 2}.get(wanted.runs, 0)
         # Of pods alone, also where a pattern would fit an empty name.
         matchers = [Matcher("pod", "=~", ".+")]
         if wanted.namespace:
@@ -230,13 +231,13 @@ class Search:
             matchers.append(Matcher("container", "=~", wanted.container))
         target = wanted.target
         if target is None:
-            return self._asked(matchers)
+            return self._asked(matchers, runs)
         if target.exact:
-            found = self._asked([*matchers, Matcher("pod", "=", target.exact)])
+            found = self._asked([*matchers, Matcher("pod", "=", target.exact)], runs)
             here = any(p.instance.labels.get("pod") == target.exact for p in places)
             if found or here:
                 return found
-        return self._asked([*matchers, Matcher("pod", "=~", target.pattern)])
+        return self._asked([*matchers, Matcher("pod", "=~", target.pattern)], runs)
 
     def _stored_of(self, place: Place) -> list[StoredInstance]:
         labels = place.instance.labels
@@ -248,9 +249,9 @@ class Search:
         mine = [s for s in found if s.labels.get("node") == self.agent.node]
         return mine or (found if len(found) == 1 else [])
 
-    def _asked(self, matchers: Sequence[Matcher]) -> list[StoredInstance]:
+    def _asked(self, matchers: Sequence[Matcher], runs: int = 0) -> list[StoredInstance]:
         assert self.store is not None
-        answer = self.store.instances(matchers, MAX_INSTANCES)
+        answer = self.store.instances(matchers, MAX_INSTANCES, runs)
         if answer.more:
             self.notes.append(
                 f"more than {MAX_INSTANCES} runs of containers fit; name a pod, or -n and -c"

@@ -28,9 +28,9 @@ class TraceStore:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def instances(self, matchers: Sequence[Matcher], limit: int) -> StoredInstances:
-        """The instances that fit."""
-        return self._ask({"query": _selector(matchers), "limit": limit})
+    def instances(self, matchers: Sequence[Matcher], limit: int, runs: int = 0) -> StoredInstances:
+        """The instances that fit, of each container its newest `runs`; 0: all."""
+        return self._ask({"query": _selector(matchers), "limit": limit, "runs": runs})
 
     def of_record(self, record: str) -> StoredInstances:
         """The instance of STREAM_ID:POSITION; none where the store has no such stream."""

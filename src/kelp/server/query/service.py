@@ -260,12 +260,12 @@ class QueryService:
         return losses.find(context, parse_log_query(query).matchers, start_ns, end_ns)
 
     def trace(
-        self, asked: str | int, scope: Scope, *, limit: int = 100, query_id: str = ""
+        self, asked: str | int, scope: Scope, *, limit: int = 100, runs: int = 0, query_id: str = ""
     ) -> StoredInstances:
         """What is stored of the instances of a selector, or of that of the stream with an id."""
         context = self._context(scope, None, query_id)
         if isinstance(asked, str):
-            return tracing.find(context, parse_matchers(asked), limit)
+            return tracing.find(context, parse_matchers(asked), limit, runs)
         matchers = tracing.matchers_of(context, asked)
         return tracing.find(context, matchers, limit) if matchers else StoredInstances()
 

@@ -78,12 +78,17 @@ def matchers_of(context: Context, stream_id: int) -> list[Matcher]:
     return [Matcher(name, "=", value) for name, value in instance_labels(labels).items()]
 
 
-def find(context: Context, matchers: Sequence[Matcher], limit: int) -> StoredInstances:
-    """The instances that fit, ordered by their labels, at most `limit`."""
+def find(
+    context: Context, matchers: Sequence[Matcher], limit: int, runs: int = 0
+) -> StoredInstances:
+    """The instances that fit, ordered by their labels, at most `limit`.
+
+    Of each container its newest `runs`; 0: all.
+    """
     selected = context.streams.select(context.run, context.scope, matchers, 0, MAX_NS)
     streams = _grouped((labels, (i, labels)) for i, labels in selected.labels.items())
     files = _grouped(_files(context, matchers))
-    keys = sorted(streams.keys() | files.keys())
+    keys = _newest(streams.keys() | files.keys(), runs)
     chosen = keys[:limit]
     found = [_instance(context, k, dict(streams.get(k, ())), files.get(k, [])) for k in chosen]
     return StoredInstances(instances=found, more=len(keys) > limit)
@@ -120,6 +125,21 @@ def records(
         f"ORDER BY position, stream_id LIMIT {limit}"
     )
     return table, selected.labels
+
+
+def _newest(keys: Iterable[Identity], runs: int) -> list[Identity]:
+    """The keys in order, of each container those of its newest runs."""
+    by_container: dict[Identity, list[Identity]] = {}
+    for key in sorted(keys, key=_order):
+        container = tuple(pair for pair in key if pair[0] != "restart")
+        by_container.setdefault(container, []).append(key)
+    return [key for of_one in by_container.values() for key in of_one[-runs:]]
+
+
+def _order(key: Identity) -> tuple[Identity, int]:
+    restart = dict(key).get("restart", "")
+    others = tuple(pair for pair in key if pair[0] != "restart")
+    return others, int(restart) if restart.isdecimal() else 0
 
 
 def _grouped(items: Iterable[tuple[Mapping[str, str], Any]]) -> dict[Identity, list[Any]]:

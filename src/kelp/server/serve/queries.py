@@ -112,7 +112,7 @@ class Queries(Protocol):
         """Bytes by labels, largest first; with a step above 0, at steps."""
 
     def trace(
-        self, asked: str | int, scope: Scope, *, limit: int, query_id: str
+        self, asked: str | int, scope: Scope, *, limit: int, runs: int, query_id: str
     ) -> StoredInstances:
         """What is stored of the instances of a selector, or of that of the stream with an id."""
 

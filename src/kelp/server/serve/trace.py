@@ -60,7 +60,11 @@ class Trace:
         found = await self._asker.ask(
             call.request,
             lambda query_id: self.queries.trace(
-                a["query"] or a["record"][0], scope, limit=a["limit"], query_id=query_id
+                a["query"] or a["record"][0],
+                scope,
+                limit=a["limit"],
+                runs=a["runs"],
+                query_id=query_id,
             ),
         )
         return Response(msgspec.json.encode(found), media_type="application/json")
@@ -122,6 +126,7 @@ _INSTANCES = (
     Parameter("query", "A stream selector; not with `record`."),
     Parameter("record", "STREAM_ID:POSITION of a record: its instance.", RECORD),
     Parameter("limit", "At the most so many.", at_least(1, MAX_INSTANCES), default=100),
+    Parameter("runs", "Of each container its newest so many; 0: all.", at_least(0), default=0),
 )
 _RECORDS = (
     Parameter("query", "A stream selector, of one instance.", required=True),
