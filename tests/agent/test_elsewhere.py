@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 
+from kelp.agent.assemble import CriAssembler
 from kelp.agent.assemble.traces import RecordAssembler
 from kelp.agent.collect import PodLogCollector
 from kelp.agent.elsewhere import sources_elsewhere
@@ -23,6 +24,7 @@ from kelp.base.settings import Agent, NodeLogs
 from kelp.kube.errors import AccessError
 from kelp.model.stream import Stream
 from kelp.wire.segment import decode_segment
+from tests.agent.assemble.batches import Piece, raw_batch
 from tests.agent.collect.harness import TurnableClock
 from tests.docker import DockerLog, flat_link
 from tests.doubles.kube_api import KubeApi, Written
@@ -149,3 +151,18 @@ def test_an_api_server_that_is_wanted_has_to_be_named(monkeypatch, tmp_path):
     agent = Agent(containers_dir="", node_logs=NodeLogs(enabled=True))
     with pytest.raises(AccessError, match="name a kubeconfig"):
         sources_elsewhere(agent, TurnableClock(), lambda _: {}, None)  # type: ignore[arg-type]
+
+
+def test_what_waits_in_several_assemblers_is_added_up():
+    def waiting() -> float:
+        return REGISTRY.get_sample_value("kelp_agent_partial_pending_records") or 0.0
+
+    first = b"2026-11-18T00:00:00.000000000Z stdout P first\n"
+    before = waiting()
+    assemblers = [CriAssembler(1 << 20, 5.0, {}) for _ in range(2)]
+    for assembler in assemblers:
+        assembler.assemble(raw_batch([Piece("a", 0, first)]))
+    assert before + 2 == waiting()
+    for assembler in assemblers:
+        assembler.expire(1 << 62)
+    assert before == waiting()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -32,9 +33,20 @@ def test_a_pods_format_is_found_by_the_agent(tmp_path):
         annotations, registry = made("on", environ)
         assert "" == annotations.format_for("uid-1", "app")
         annotations.start()
-        wait_until(lambda: annotations.format_for("uid-1", "app") == "nginx")
+        assert "nginx" == annotations.format_for("uid-1", "app")
         labels = {"source": "kubernetes"}
         assert 1.0 == registry.get_sample_value("kelp_agent_source_up", labels)
+        annotations.stop()
+
+
+def test_an_api_server_that_says_nothing_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("kelp.agent.kubernetes.FIRST_ANSWER_S", 0.1)
+    with KubeApi() as api:
+        api.fault("/pods", slow_s=2.0)
+        annotations, _ = made("on", {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config"))})
+        start = time.monotonic()
+        annotations.start()
+        assert time.monotonic() - start < 1.5
         annotations.stop()
 
 

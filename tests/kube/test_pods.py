@@ -81,6 +81,16 @@ def test_a_list_comes_in_pages(api):
     assert 3 == len(api.requests)
 
 
+def test_a_list_whose_pages_are_gone_begins_anew(api):
+    for n in range(5):
+        api.pod(f"p{n}", **NGINX)
+    api.page = 2
+    api.fault("continue=", status=410)
+    with Watched(api) as watched:
+        watched.shows("p4", "nginx")
+        assert [""] == watched.states
+
+
 def test_a_compaction_leads_to_a_new_list(api, watched):
     with api.lock:
         del api.pods["a"]

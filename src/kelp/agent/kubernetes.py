@@ -7,6 +7,7 @@ on: collecting asks nobody. The Kubernetes client is imported where there is one
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kelp.kube.reflector import Reflector
 
 SOURCE = "kubernetes"
+FIRST_ANSWER_S = 1.0
 _STOP_S = 1.0
 
 _log = logging.getLogger(__name__)
@@ -38,15 +40,20 @@ class Annotations:
         from kelp.kube.pods import PodAnnotations, watch_pods  # noqa: PLC0415 - see above
 
         metrics.source_up.labels(SOURCE).set(0)
+        self._answered = threading.Event()
         self._pods = pods = PodAnnotations()
         self._node, self._warned = agent.node, False
         self.format_for = pods.format_for
         self._reflector = watch_pods(KubeClient(access), agent.node, pods, self._state)
 
     def start(self) -> None:
-        """Begin to ask; returns at once."""
+        """Begin to ask; returns at the first answer, whatever it is, or after FIRST_ANSWER_S.
+
+        So the first lines of a new agent mostly have the labels that the following ones have.
+        """
         if self._reflector is not None:
             self._reflector.start()
+            self._answered.wait(FIRST_ANSWER_S)
 
     def stop(self) -> None:
         """End."""
@@ -57,12 +64,13 @@ class Annotations:
         self._metrics.source_up.labels(SOURCE).set(0 if reason else 1)
         if reason:
             self._metrics.source_failures.labels(SOURCE, reason).inc()
-        elif not self._warned and not self._pods:
+        elif not self._warned and not len(self._pods):
             self._warned = True
             _log.warning(
                 "the API server knows no pods on this node: agent.node has to be the node's name",
                 extra={"node": self._node},
             )
+        self._answered.set()
 
 
 def _access(agent: Agent, environ: Mapping[str, str]) -> Access | None:

@@ -311,7 +311,8 @@ class Agent(Section):
     kubelet's pods folder). Empty: none."""
     kubernetes: Literal["auto", "on", "off"] = "auto"
     """Ask the API server for the annotations of the node's pods (`kelp.dev/format`). auto: in a pod
-    with a service account. Nothing waits for it, and nothing is lost without it."""
+    with a service account. The agent's start waits a second for the first answer at the most,
+    and nothing is lost without any."""
     poll_interval_s: Seconds = 0.25
     """How often files that grow are looked at."""
     scan_interval_s: Seconds = 10.0

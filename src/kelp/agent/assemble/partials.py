@@ -83,6 +83,7 @@ class Partials:
         self._pending: dict[Lane, Pending] = {}
         self._changed: set[Lane] = set()
         self._removed: list[str] = []
+        self._told = (0, 0)  # records and bytes, as the gauges have them
         self._load(checkpoints)
 
     def __bool__(self) -> bool:
@@ -153,9 +154,10 @@ class Partials:
         return out
 
     def report(self) -> None:
-        """Set the gauges."""
-        metrics.PENDING.set(len(self._pending))
-        metrics.PENDING_BYTES.set(self.size)
+        """Move the gauges, which several of these share."""
+        metrics.PENDING.inc(len(self._pending) - self._told[0])
+        metrics.PENDING_BYTES.inc(self.size - self._told[1])
+        self._told = (len(self._pending), self.size)
 
     def _take_all(self, lanes: list[Lane]) -> list[Pending]:
         return [p for p in map(self.take, lanes) if p is not None]

@@ -57,6 +57,7 @@ class TraceJoiner:
         self._detect = detect
         self._told_first = False  # as in the batches: a source's never change it
         self._pending = Pending(self._make_lane, checkpoints)
+        self._told_pending = 0
 
     def join(self, lines: Lines) -> Lines:
         """The records of a batch, as far as they are whole."""
@@ -68,7 +69,7 @@ class TraceJoiner:
         for key in self._pending.beyond_budget():
             metrics.EXPIRED.labels("budget").inc()
             self._close(key, work.made)
-        metrics.PENDING.set(len(self._pending))
+        self._report()
         if not (work.gone or len(work.made)):
             return lines
         _count(work.made)
@@ -83,9 +84,14 @@ class TraceJoiner:
         for key in late:
             self._close(key, made)
         metrics.EXPIRED.labels("timeout").inc(len(late))
-        metrics.PENDING.set(len(self._pending))
+        self._report()
         _count(made)
         return made_lines(made, now_ns, told_first=self._told_first)
+
+    def _report(self) -> None:
+        """Move the gauge, which several of these share."""
+        metrics.PENDING.inc(len(self._pending) - self._told_pending)
+        self._told_pending = len(self._pending)
 
     def changes(self) -> dict[str, bytes | None]:
         """What to write (bytes) or delete (None) among the checkpoints since the last call.
