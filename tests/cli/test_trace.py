@@ -376,7 +376,7 @@ def test_a_byte_that_was_changed_is_found_and_its_record_named(scene: Scene, at:
     assert (finding["record"], "different") == (point["record"], point["found"])
     assert finding["record"] == scene.json("--record", finding["record"])["point"]["record"]
     status, out, _ = scene.run(scene.pod, "--verify")
-    assert (status, "599 records equal" in out, "1 differ," in out) == (1, True, True)
+    assert (status, "599 records equal" in out, "1 differs," in out) == (1, True, True)
     assert f"differs  record {finding['record']}  {path}:{line}" in out
 
 

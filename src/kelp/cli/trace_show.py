@@ -206,7 +206,8 @@ def _text(text: str) -> str:
 def _verdict(verdict: Verdict) -> Iterator[str]:
     yield (
         f"  verify  {verdict.equal:,} records equal ({size(verdict.equal_bytes)}), "
-        f"{verdict.differing:,} differ, {verdict.missing + verdict.lost:,} lines missing in the "
+        f"{verdict.differing:,} {'differs' if verdict.differing == 1 else 'differ'}, "
+        f"{verdict.missing + verdict.lost:,} lines missing in the "
         f"store, {verdict.not_on_disk:,} records stored and no longer on the disk"
     )
     more = {
