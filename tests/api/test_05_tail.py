@@ -96,7 +96,8 @@ def test_pings_come_each_second(api: Api) -> None:
     [
         ({}, "'query' is missing"),
         ({"query": "{"}, "parse error"),
-        ({"query": 'rate({app="a"}[1m])'}, "only log queries"),
+        ({"query": 'rate({app="a"}[1m])'}, "line 1, col 1: only log selector is supported"),
+        ({"query": '{app="a"} |~ "("'}, "line 1, col 14: stage"),
         ({"query": '{app="a"}', "limit": "x"}, "'limit' cannot be read"),
         ({"query": '{app="a"}', "delay_for": "-1"}, "'delay_for' cannot be read"),
     ],

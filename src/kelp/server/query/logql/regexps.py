@@ -1,4 +1,4 @@
-"""Compiling what users write as regexps, with RE2's message where it is none."""
+"""Compiling what users write as regexps, with the message of Go's regexp where it is none."""
 
 from __future__ import annotations
 
@@ -22,9 +22,28 @@ def compile_regexp(pattern: str, *, whole: bool = False) -> Any:
         re2.compile(pattern.encode("utf-8", "surrogateescape"), _OPTIONS)
         return re2.compile(source.encode("utf-8", "surrogateescape"), _OPTIONS)
     except re2.error as e:
-        raise ValueError(f"error parsing regexp: {_message(e)}: `{pattern}`") from None
+        raise ValueError(f"error parsing regexp: {_in_words_of_go(e, pattern)}") from None
 
 
-def _message(error: re2.error) -> str:
-    text = error.args[0] if error.args else "invalid"
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+# RE2's words for an error to Go's: https://pkg.go.dev/regexp/syntax#ErrorCode
+_CODES = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+    "pattern too large - compile failed": "expression too large",
+}
+
+
+def _in_words_of_go(error: re2.error, pattern: str) -> str:
+    """`code: part`, where RE2 names the part of the pattern that is wrong; else all of it."""
+    said = error.args[0] if error.args else b"invalid"
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    code, _, part = text.partition(": ")
+    if code == "trailing \\":
+        return f"{_CODES[code]}: ``"
+    return f"{_CODES.get(code, code)}: `{part or pattern}`"
