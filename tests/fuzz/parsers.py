@@ -19,6 +19,7 @@ import pyarrow as pa
 from kelp.agent.assemble import JournalAssembler, PlainAssembler
 from kelp.agent.assemble.traces.assembler import RecordAssembler
 from kelp.agent.collect.filetree import FileNaming
+from kelp.agent.collect.links import LinkNaming
 from kelp.agent.collect.paths import parse_log_name, parse_pod_folder
 from kelp.agent.parse.problems import find_problems
 from kelp.base.cgroup import locate
@@ -27,6 +28,11 @@ from kelp.base.oom.calendar import Calendar
 from kelp.base.oom.scan import Scanner
 from kelp.base.settings import Agent, File
 from kelp.base.severity import detect_severity
+from kelp.kube.errors import AwayError
+from kelp.kube.journal_text import JournalText
+from kelp.kube.nodelogs import listing
+from kelp.kube.pods import PodAnnotations
+from kelp.kube.reflector import decode_event
 from kelp.model.entries import Entries
 from kelp.model.lines import Lines
 from kelp.model.raw import Instance, RawBatch
@@ -117,6 +123,21 @@ def journal(inputs: Inputs) -> None:
     JournalAssembler().assemble(Entries(entries, instances, range(len(entries)), 0, NOW_NS))
 
 
+def journal_text(inputs: Inputs) -> None:
+    """What a node's journalctl prints; every line is in an entry, or a note."""
+    parser = JournalText(NOW_NS)
+    lines = [line for block in inputs for line in block.split(b"\n")]
+    entries = [entry for line in lines for entry in parser.feed(line)] + list(parser.end())
+    assert all(e.size > len(e.message) for e in entries)
+    assert sum(len(e.raw) for e in entries) + len(parser.notes) <= len(lines)
+
+
+def api_event(data: bytes) -> None:
+    """An event of a watch, and what it does to the annotations."""
+    event = decode_event(data)
+    PodAnnotations().changed(event.type, event.object.metadata)
+
+
 def severity(inputs: Inputs) -> None:
     """A batch of bodies."""
     numbers, texts = detect_severity(pa.array(inputs, pa.binary()))
@@ -147,6 +168,7 @@ def names(data: bytes) -> None:
     name = data.decode(errors="surrogateescape").replace("/", "")
     parse_log_name(name)
     parse_pod_folder(name)
+    LinkNaming(Path("/l"), Path("/d"), "x-json.log", "", "", "n", "").parse(name)
     FileNaming(Path("/l"), [(lambda n: n.endswith(".log"), File(path="/l"))], "n", "").parse(name)
 
 
@@ -182,6 +204,9 @@ COLLECTED = [
     Parser("json-file", container_file, seeds.JSON_FILE),
     Parser("plain", plain_file, seeds.PLAIN),
     Parser("journal-export", journal, seeds.JOURNAL),
+    Parser("journal-text", journal_text, seeds.JOURNAL_TEXT),
+    Parser("node-folder", each(listing), seeds.NODE_FOLDERS),
+    Parser("api-event", each(api_event, AwayError), seeds.API_EVENTS),
     Parser("kmsg", each(parse_record), seeds.KMSG),
     Parser("severity", severity, seeds.BODIES),
     Parser("problems", problems, seeds.PROBLEMS),

@@ -46,6 +46,18 @@ JOURNAL = [
     b"MESSAGE\n\x05\0\0\0\0\0\0\0a\nb\0c\n_PID=1\n\n",
     b"MESSAGE=a\nMESSAGE=b\nSYSLOG_FACILITY=3\n_SOURCE_REALTIME_TIMESTAMP=1\n\n",
 ]
+JOURNAL_TEXT = [
+    b"Nov 20 10:11:12.123456 host kubelet[42]: E1120 10:11:12.1 42 a.go:1] x\n%41smore" % b"",
+    b"Feb 29 23:59:60.000000 kernel: x",
+    b"-- Boot 6c7c6013a26343b29e964691ff25d04c --",
+    b"options present and query resolved to log files for [x]",
+]
+API_EVENTS = [
+    b'{"type":"ADDED","object":{"metadata":{"uid":"u","annotations":{"kelp.dev/format":"x"}}}}',
+    b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}',
+    b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"12"}}}',
+]
+NODE_FOLDERS = [b'<pre>\n<a href="a.log">a.log</a>\n<a href="b/">b/</a>\n</pre>\n']
 KMSG = [
     b"6,339,5140900,-;NET: Registered\n SUBSYSTEM=net\n DEVICE=+net:eth0\n",
     b"30,1,0,c,caller=T1;text with \\x0a in it",

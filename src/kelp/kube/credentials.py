@@ -226,7 +226,7 @@ def _credential(plugin: Plugin, output: bytes) -> _ExecStatus:
     expected = f"expected an ExecCredential of {plugin.version} from {plugin.command}"
     try:
         credential = msgspec.json.decode(output, type=_ExecCredential)
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise AccessError(f"{expected}; {e}") from e
     if credential.version != plugin.version:
         raise AccessError(f"{expected}; got {credential.version!r}")

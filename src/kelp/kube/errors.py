@@ -47,7 +47,7 @@ def said(body: bytes) -> str:
     """The message of a Status, else the text itself, on one line."""
     try:
         status = msgspec.json.decode(body, type=_Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         status = _Status()
     if status.kind == "Status" and status.message:
         return status.message

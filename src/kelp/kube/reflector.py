@@ -65,7 +65,9 @@ class _List(msgspec.Struct, frozen=True):
     items: list[_Object] | None = None
 
 
-class _Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True):
+    """What happened to which object; of an ERROR the object is a Status."""
+
     type: str = ""
     object: _Object = _Object()
 
@@ -179,9 +181,9 @@ class Reflector:
             if self._stop.is_set():
                 return
             for line in answer.lines(_EVENT_BYTES):
-                self._take(_decoded(line, _Event))
+                self._take(decode_event(line))
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: Event) -> None:
         if event.type == "ERROR":
             raise ApiError(
                 event.object.code,
@@ -224,8 +226,13 @@ def _reason(error: ApiError | AwayError | AccessError) -> str:
     return "denied" if error.status in (401, 403) else "refused"
 
 
+def decode_event(line: bytes) -> Event:
+    """A line of a watch; raises AwayError where it is none."""
+    return _decoded(line, Event)
+
+
 def _decoded(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
         raise AwayError(f"expected JSON of the API server; {e}") from e

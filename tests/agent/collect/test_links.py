@@ -76,7 +76,9 @@ def test_dockers_own_folder(tmp_path, docker, linked):
     } == linked.labels()
 
 
-@pytest.mark.parametrize("notes", [None, "", "{}", '{"Config": 5}', '{"Config": {"Labels": null}}'])
+@pytest.mark.parametrize(
+    "notes", [None, "", "{}", "[" * 100_000, '{"Config": 5}', '{"Config": {"Labels": null}}']
+)
 def test_without_dockers_notes_the_name_says_what_it_can(tmp_path, docker, linked, notes):
     if notes is not None:
         (docker.folder / "config.v2.json").write_text(notes)

@@ -264,7 +264,7 @@ def _told_by_docker(folder: Path) -> tuple[str, str]:
     try:
         with (folder / "config.v2.json").open("rb") as file:
             found = msgspec.json.decode(file.read(_MAX_CONFIG_BYTES), type=_Docker)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "", ""
     labels = found.config.labels or {}
     uid, restart = labels.get(_UID, ""), labels.get(_RESTARTS, "")
