@@ -21,6 +21,15 @@ CLIENT = (
     r"\[(?P<time_local>[0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+)\]"
 )
 
+# The same as nearly all lines have it: no blank and no escape anywhere. At each byte there is one
+# way to go on, so RE2 reads such a pattern three times as fast; it stands before the patient one.
+PLAIN_REQUEST = r'"(?P<method>[A-Z]+) (?P<path>[^" \\]+) (?P<protocol>HTTP/[0-9.]+)"'
+PLAIN_CLIENT = (
+    r"(?P<remote_addr>[^ ]+) [^ ]+ (?P<remote_user>[^ \[]+) "
+    r"\[(?P<time_local>[0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+)\]"
+)
+PLAIN_AGENT = r'"(?P<referer>[^"\\]*)" "(?P<user_agent>[^"\\]*)"'
+
 AGENT = rf'"(?P<referer>{QUOTED})" "(?P<user_agent>{QUOTED})"'
 
 MEANINGS = {

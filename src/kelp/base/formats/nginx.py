@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from kelp.base.formats.format import Format
-from kelp.base.formats.http import AGENT, CLIENT, QUOTED, REQUEST, meanings
+from kelp.base.formats.http import (
+    AGENT,
+    CLIENT,
+    PLAIN_AGENT,
+    PLAIN_CLIENT,
+    PLAIN_REQUEST,
+    QUOTED,
+    REQUEST,
+    meanings,
+)
 
 # What was tried one after the other: `10.0.0.1:80, 10.0.0.2:80`, with ` : ` behind a redirect.
 _TRIES = r"[^ ,]+(?:(?:, | : )[^ ,]+)*"
@@ -19,6 +28,16 @@ _INGRESS = (
     r"(?: (?P<request_id>[0-9A-Za-z-]+))?"
 )
 
+_PLAIN_INGRESS = (
+    rf"{PLAIN_CLIENT} {PLAIN_REQUEST} {_SERVED} {PLAIN_AGENT} "
+    r"(?P<bytes_received>[0-9]+) (?P<request_time>[0-9.]+) "
+    r"\[(?P<proxy_upstream_name>[^\]]*)\] (?:\[(?P<proxy_alternative_upstream_name>[^\]]*)\] )?"
+    r"(?P<upstream_addr>[^ ,\[]+) (?P<upstream_response_length>[^ ,]+) "
+    r"(?P<upstream_response_time>[^ ,]+) (?P<upstream_status>[^ ,]+)"
+    r"(?: (?P<request_id>[0-9A-Za-z-]+))?"
+)
+
+_PLAIN_COMBINED = rf"{PLAIN_CLIENT} {PLAIN_REQUEST} {_SERVED} {PLAIN_AGENT}"
 _COMBINED = (
     rf"(?:(?P<host>[^ \[\]]+:[0-9]+) )?{CLIENT} {REQUEST} {_SERVED}"
     rf'(?: {AGENT}(?: "(?P<x_forwarded_for>{QUOTED})")?)?'
@@ -45,7 +64,7 @@ FORMATS = (
         title="Access log of the ingress controller of Kubernetes",
         source="https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/log-format",
         dataset="ingress",
-        patterns=(_INGRESS,),
+        patterns=(_PLAIN_INGRESS, _INGRESS),
         event_time="time_local",
         fields=meanings(
             *_OF_ALL,
@@ -72,7 +91,7 @@ FORMATS = (
         title="Access log of nginx and Apache: common and combined, with virtual host or "
         "X-Forwarded-For",
         source="https://httpd.apache.org/docs/2.4/logs.html#combined",
-        patterns=(_COMBINED,),
+        patterns=(_PLAIN_COMBINED, _COMBINED),
         event_time="time_local",
         fields=meanings(*_OF_ALL, "host", "x_forwarded_for"),
         examples=(

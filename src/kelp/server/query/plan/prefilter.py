@@ -18,6 +18,7 @@ from kelp.server.query.plan.needles import Elsewhere, Needles, anywhere
 from kelp.server.query.records import VIRTUAL
 from kelp.server.query.sql.fields import fields_of
 from kelp.server.query.sql.filters import filter_condition
+from kelp.server.query.sql.format_fields import format_fields
 from kelp.server.query.sql.lines import LineConditions
 from kelp.server.query.sql.text import all_of, any_of
 from kelp.server.query.streams import Selected
@@ -108,7 +109,10 @@ class _ParsedFilters:
             return "1"
         if isinstance(node, ast.Matcher) and node.op == "=" and node.value:
             return "1"  # the text itself is looked for already, and drops lines for less
-        fields = fields_of(self._parser, names)
+        if isinstance(self._parser, ast.Fields):
+            fields = format_fields(self._parser, names, self._selected)
+        else:
+            fields = fields_of(self._parser, names)
         found = filter_condition(node, fields.of, fields.error) if fields else None
         if fields is None or found is None:
             return "1"

@@ -107,7 +107,7 @@ def _start(
 ) -> Reading:
     fields: dict[str, Field] = {}
     owned: dict[str, str] = {}
-    reading = Reading(fields, owned, kept.hints.required)
+    reading = Reading(fields, owned, kept.hints.required, selected)
     for name in sorted(names):
         fields[name], owner = _own(name, selected, reading, parses=parses, derive=derive_level)
         if owner != "0":

@@ -25,12 +25,14 @@ from kelp.server.query.sql.fields import (
     regexp_groups,
 )
 from kelp.server.query.sql.filters import filter_condition, pipeline_matcher
+from kelp.server.query.sql.format_fields import format_fields
 from kelp.server.query.sql.lines import LineConditions, PlainDialect
 from kelp.server.query.sql.text import all_of, any_of, either, string
+from kelp.server.query.streams import Selected
 from kelp.server.query.template import nodes
 from kelp.server.query.template.compile import Template
 
-PARSERS = (ast.Json, ast.Logfmt, ast.Regexp, ast.Pattern)
+PARSERS = (ast.Json, ast.Logfmt, ast.Regexp, ast.Pattern, ast.Fields)
 _COLOURS = "['\\x1b', '\\xc2\\x9b']"  # what a colour's code begins with
 _ERRORS = frozenset({ERROR, ERROR_DETAILS, PRESERVE_ERROR})
 
@@ -51,6 +53,7 @@ class Reading:
     fields: dict[str, Field]
     owned: Mapping[str, str]
     required: frozenset[str] | None
+    selected: Selected
     definitions: Definitions = field(default_factory=Definitions)
     line: str = "body"
     error: str = ABSENT_VALUE
@@ -84,7 +87,7 @@ class Reading:
                 self.filter(stage.filter)
             case ast.LineFilter():
                 self._filter_line(stage)
-            case ast.Json() | ast.Logfmt() | ast.Regexp() | ast.Pattern():
+            case ast.Json() | ast.Logfmt() | ast.Regexp() | ast.Pattern() | ast.Fields():
                 self._parse(stage)
             case ast.LabelFormat():
                 self._format_labels(stage)
@@ -116,7 +119,11 @@ class Reading:
         if overwrites and self._extracted:
             raise Unsaid
         idle = self.required is not None and not self.required
-        found = fields_of(stage, names, idle=idle, line=Line(self.line, self.name))
+        line = Line(self.line, self.name)
+        if isinstance(stage, ast.Fields):
+            found = format_fields(stage, names, self.selected, line)
+        else:
+            found = fields_of(stage, names, idle=idle, line=line)
         if found is None:
             raise Unsaid
         satisfied = self._satisfied()
@@ -270,7 +277,7 @@ def output_names(stages: Iterable[ast.Stage]) -> set[str] | None:
     names: set[str] | None = set()
     for stage in stages:
         match stage:
-            case ast.Json(()) | ast.Logfmt(extractions=()) | ast.Unpack():
+            case ast.Json(()) | ast.Logfmt(extractions=()) | ast.Unpack() | ast.Fields(()):
                 names = None
             case ast.Keep():
                 kept = {item if isinstance(item, str) else item.name for item in stage.items}
@@ -291,6 +298,8 @@ def _added(stage: ast.Stage) -> set[str]:
         case ast.Pattern():
             captures = parse_parser_pattern(stage.pattern)
             return {str(n) for n in captures if isinstance(n, Capture) and n != "_"}
+        case ast.Fields():
+            return set(stage.names)
         case ast.LabelFormat():
             return {a.name for a in stage.assignments}
         case _:

@@ -96,16 +96,6 @@ def fields_of(
             return None
 
 
-def json_fields(names: list[str], text: str = BODY) -> Fields | None:
-    """What `json` finds in any expression of type String."""
-    return _json(Line(text), names)
-
-
-def logfmt_fields(names: list[str], text: str = BODY) -> Fields | None:
-    """What `logfmt` finds in any expression of type String."""
-    return _logfmt(Line(text), names)
-
-
 def _is_text(line: Line) -> str:
     """There is nothing in it that Loki would put a blank for in a value."""
     return f"position({line.sql}, '\\xef\\xbf\\xbd') = 0 AND isValidUTF8({line.sql})"
