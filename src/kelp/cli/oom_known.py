@@ -93,7 +93,8 @@ def _with_stored(
             f"lines and restarts are shown of the newest {_MAX_AROUND} kills; see --since"
         )
     known.where = "is stored" if asked.node else "in /dev/kmsg, and none is stored"
-    known.kills = [
-        (kill, None if i < early else server.around(kill, asked.lines, events=asked.events))
-        for i, kill in enumerate(kills)
-    ]
+    with_logs = server.pods_with_logs(kills[-_MAX_AROUND:])
+    for i, kill in enumerate(kills):
+        worth_it = i >= early and (asked.events or kill.kill.pod_uid in with_logs)
+        around = server.around(kill, asked.lines, events=asked.events) if worth_it else Around()
+        known.kills.append((kill, around))

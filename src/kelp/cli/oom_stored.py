@@ -66,6 +66,17 @@ class StoredKills:
         found = [_kill_of(row) for row in reversed(rows)]
         return [kill for i, kill in enumerate(found) if not _is_repeated(kill, found[:i])]
 
+    def pods_with_logs(self, kills: Sequence[StoredKill]) -> set[str]:
+        """Uids of the kills' pods of which anything is stored: those worth asking of."""
+        uids = sorted({k.kill.pod_uid for k in kills if k.kill.pod_uid})
+        if not uids:
+            return set()
+        rows = self._stored.rows(
+            "SELECT DISTINCT labels['pod_uid'] AS uid FROM log_streams "
+            f"WHERE labels['pod_uid'] IN ({', '.join(map(literal, uids))})"
+        )
+        return {row["uid"] for row in rows}
+
     def around(self, kill: StoredKill, lines: int, *, events: bool) -> Around:
         """What the store has of the victim's container."""
         if not kill.kill.pod_uid:
