@@ -253,7 +253,8 @@ class NodeLogs(Section):
     lookback_s: Seconds = 3600.0
     """How far back the first reading of a journal begins; later ones go on where the last was."""
     max_concurrent: Annotated[int, Meta(ge=1, le=64)] = 4
-    """Questions under way at once, each with up to 4 MiB of answer in memory."""
+    """Questions under way at once, each with up to 4 MiB of answer in memory; beside them up to
+    8 MiB of answers wait."""
     kubeconfig: str = ""
     """The way to the API server; empty: $KUBECONFIG, ~/.kube/config, else the pod's service
     account."""

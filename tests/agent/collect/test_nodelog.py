@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -377,5 +378,28 @@ def test_what_fails_unexpectedly_is_an_answer_too(caplog):
     first, second = (t for t in taken if t)
     assert ("a", True) == (first.key, isinstance(first.error, ZeroDivisionError))
     assert ("b", "well", None) == tuple(second)
+    fetchers.stop()
+    wait_until(lambda: not any(t.is_alive() for t in fetchers._threads))
+
+
+def test_answers_that_nobody_takes_are_bounded(monkeypatch):
+    monkeypatch.setattr("kelp.agent.collect.fetching.MAX_WAITING_BYTES", 100)
+    fetchers: Fetchers[int] = Fetchers(2, "test", lambda _: 40)
+    begun: list[int] = []
+
+    def question(n: int) -> int:
+        begun.append(n)
+        return n
+
+    for n in range(20):
+        fetchers.ask(n, partial(question, n))
+    # Three fill the room, and each of the two threads holds one more.
+    wait_until(lambda: (len(begun), len(fetchers._answers)) == (5, 3))
+    taken = []
+    wait_until(lambda: taken.append(fetchers.take()) or len([t for t in taken if t]) == 20)
+    assert set(range(20)) == {t.value for t in taken if t}
+    for n in range(20):
+        fetchers.ask(n, partial(question, n))
+    wait_until(lambda: fetchers._waiting_bytes > 100)
     fetchers.stop()
     wait_until(lambda: not any(t.is_alive() for t in fetchers._threads))

@@ -95,7 +95,7 @@ class NodeLogCollector:
         self._places = self._restored(checkpoints)  # of journals that are not read now
         self._journals: dict[str, _Journal] = {}
         self._due: list[tuple[float, str]] = []  # a heap
-        self._fetchers: Fetchers[str] = Fetchers(self._wanted.max_concurrent, "node-logs")
+        self._fetchers: Fetchers[str] = Fetchers(self._wanted.max_concurrent, "node-logs", _size)
         self._nodes_at = float("-inf")
         self._nodes_asked = False
         self._nodes_complained = ""
@@ -355,6 +355,10 @@ class _StrangeError(KelpError):
 
     def __init__(self, line: str) -> None:
         super().__init__(f'expected lines as of journalctl --output=short-precise; got "{line}"')
+
+
+def _size(value: object) -> int:
+    return value.size if isinstance(value, _Answer) else 0
 
 
 def _reason(error: Exception) -> str:
