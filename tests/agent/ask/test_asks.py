@@ -72,7 +72,7 @@ class Taking(Scripted):
     """`taken` has the requests with their bodies: several come at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(asks=True)
         self.taken: list[tuple[str, dict[str, str], bytes]] = []
 
 
@@ -248,8 +248,16 @@ def test_a_server_that_knows_no_questions_is_left_alone(tmp_path):
         assert scene.registry.get_sample_value("kelp_agent_ask_up") == 0.0
 
 
+def test_a_server_that_does_not_let_it_wait_is_not_asked_all_the_time(tmp_path):
+    script = script_of(*[(200, {}, b"{}")] * 1000)
+    with running(script, lambda ask: [b"x"], tmp_path) as scene:
+        wait_until(lambda: len(script.taken) >= 2)
+        scene.asks.stop(5)
+    assert len(script.taken) <= 3
+
+
 def test_a_stop_does_not_wait_for_the_server(tmp_path):
-    script = Scripted()
+    script = Scripted(asks=True)
     with running(script, lambda ask: [b"x"], tmp_path) as scene:
         wait_until(lambda: script.seen)
         scene.asks.stop(5)
@@ -257,7 +265,7 @@ def test_a_stop_does_not_wait_for_the_server(tmp_path):
 
 
 def test_a_new_way_to_the_server_is_taken_at_once(tmp_path):
-    old, new = Scripted(), script_of(handed())
+    old, new = Scripted(asks=True), script_of(handed())
     with serving(new) as url, running(old, lambda ask: [b"x"], tmp_path) as scene:
         wait_until(lambda: old.seen)
         connection = Connection(Ship(url=url), tmp_path / "token")

@@ -16,8 +16,12 @@ OK: Reply = (200, {}, b"{}")
 
 @dataclass
 class Scripted:
-    """`replies` are given one after the other, then `last` for ever."""
+    """`replies` are given one after the other, then `last` for ever.
 
+    Unless it `asks`, it is a server that knows no questions to nodes, and does not count them.
+    """
+
+    asks: bool = False
     port: int = 0
     replies: list[Reply | Callable[[http.server.BaseHTTPRequestHandler], None]] = field(
         default_factory=list
@@ -49,6 +53,12 @@ def serving(script: Scripted, context: ssl.SSLContext | None = None) -> Iterator
             super().setup()
 
         def do_POST(self) -> None:
+            if self.path.startswith("/kelp/v1/asks") and not script.asks:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             reply = script.replies.pop(0) if script.replies else script.last
             headers = {k.lower(): v for k, v in self.headers.items()}
             if callable(reply):

@@ -31,6 +31,9 @@ MAX_AT_ONCE = 4
 # No answer is longer; a bundle of a large node takes some 10 MiB.
 MAX_ANSWER_BYTES = 512 << 20
 
+# Two requests that bring nothing are so far apart.
+_LEAST_S = 1.0
+
 # While no more are taken, whether to stop is looked at so often.
 _LOOK_S = 0.2
 
@@ -116,6 +119,7 @@ class Asks:
     def _next(self, backoff: Backoff) -> tuple[Ask | None, float]:
         """A question, and how long to wait before the next request."""
         channel: Channel | None = None
+        began = self._clock.monotonic()
         try:
             channel = self._current()
             # The first request is answered at once: then both sides know that the other is there.
@@ -129,8 +133,11 @@ class Asks:
             self._away(str(e) or type(e).__name__)
             return None, backoff.next_s()
         backoff.reset()
+        knew, self._up = self._up, True
         self._there()
-        return ask, 0.0
+        # One that answers before its time, and with nothing (a proxy does), is not asked at once.
+        early = knew and ask is None
+        return ask, max(_LEAST_S - (self._clock.monotonic() - began), 0.0) if early else 0.0
 
     def _current(self) -> Channel:
         with self._lock:
@@ -147,7 +154,6 @@ class Asks:
             self._told = reason
 
     def _there(self) -> None:
-        self._up = True
         self._metrics.waiting.set(1)
         self._told = ""
 
