@@ -169,6 +169,14 @@ def test_what_waits_is_kept_over_a_start(node):
     assert [OTHER] == [told.pod_uid for told in node.collector._state.told]
 
 
+def test_what_was_told_since_the_last_look_is_committed_too(node):
+    node.told = [(POD, "")]
+    node.commit()
+    node.killed(1)
+    node.start()
+    assert [] == node.look_until_late()
+
+
 def test_positions_go_on(node):
     positions = []
     for count in (1, 3):

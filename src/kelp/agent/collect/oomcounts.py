@@ -120,9 +120,7 @@ class OomCountCollector:
     def poll(self) -> Entries[UntoldKill] | None:
         """The kills of which no line came in time; None where none."""
         now_ns = self._clock.now_ns()
-        for pod_uid, _container_id in self._told():
-            self._state.told.append(_ToldKill(pod_uid, now_ns))
-            self._changed = True
+        self._take_told(now_ns)
         if self._clock.monotonic() < self._due:
             return None
         self._due = self._clock.monotonic() + self._interval_s
@@ -135,6 +133,11 @@ class OomCountCollector:
         self._state.next += len(untold)
         positions = range(first, self._state.next)
         return Entries(untold, [self._instance] * len(untold), positions, len(untold), now_ns)
+
+    def _take_told(self, now_ns: int) -> None:
+        for pod_uid, _container_id in self._told():
+            self._state.told.append(_ToldKill(pod_uid, now_ns))
+            self._changed = True
 
     def _look(self, now_ns: int) -> None:
         """Read the counters, and note what rose."""
@@ -188,6 +191,8 @@ class OomCountCollector:
 
     def changes(self) -> dict[str, bytes | None]:
         """See kelp.agent.pipeline.Collector."""
+        # What is committed as a record is committed as told.
+        self._take_told(self._clock.now_ns())
         if not self._changed:
             return {}
         self._changed = False
