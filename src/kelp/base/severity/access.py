@@ -19,7 +19,8 @@ from kelp.base.severity.extract import settle_by_pattern
 from kelp.base.severity.shapes import Shape
 from kelp.base.severity.words import Answer, Distinct
 
-_HEAD = 5  # words: an address, a name or two dashes, and the bracket
+_HEAD = 6  # words: an address, a name or two dashes, and the bracket
+_FIRST_FIVE = np.uint64(0xFFFFFFFFFF)
 _TIME = Shape(b'[99/aaa/9999:99:99:99 ?9999] "')
 _ENVOY = Shape(b'[9999-99-99T99:99:99.999Z] "')
 _STATUS = Shape(b'" 999')
@@ -32,11 +33,23 @@ _DIGIT = np.uint64(0x0F)
 _SIXTH, _BLANK = np.uint64(0xFF << 40), np.uint64(ord(" ") << 40)
 
 
+_IS_HEX = np.zeros(256, np.bool_)
+_IS_HEX[list(b"0123456789abcdefABCDEF")] = True
+
+
 def settle_access(answer: Answer, bodies: Bodies, rows: Places) -> Flags:
     """Settle rows that may begin with an address; (len(rows),) which are access logs."""
-    start, stop = bodies.start[rows], bodies.stop[rows]
-    settled = _settle_fixed(answer, bodies, rows, *_behind_time(bodies.values, start, stop))
-    return _settle_rest(answer, bodies, rows, settled)
+    head = words(bodies.values, bodies.start[rows], 1)
+    marks = swar.equal(head, ord(".")) | swar.equal(head, ord(":"))
+    first = head[:, 0].astype(np.uint8)
+    some = np.flatnonzero((marks[:, 0] & _FIRST_FIVE != 0) & _IS_HEX[first])
+    mine = rows[some]
+    settled = np.zeros(len(rows), np.bool_)
+    at = _behind_time(bodies.values, bodies.start[mine], bodies.stop[mine])
+    settled[some] = _settle_fixed(answer, bodies, mine, *at)
+    left = some[~settled[some]]
+    settled[left] = _settle_by_pattern(answer, bodies.some(rows[left]))
+    return settled
 
 
 def settle_envoy(answer: Answer, bodies: Bodies, rows: Places) -> Flags:
@@ -49,16 +62,6 @@ def settle_envoy(answer: Answer, bodies: Bodies, rows: Places) -> Flags:
     left = np.flatnonzero(found & ~settled)
     settled[left] = _settle_by_pattern(answer, bodies.some(rows[left]))
     return settled | found
-
-
-def _settle_rest(answer: Answer, bodies: Bodies, rows: Places, settled: Flags) -> Flags:
-    """Settle by the pattern what begins with an address and is not settled."""
-    head = words(bodies.values, bodies.start[rows], 1)
-    address = swar.equal(head, ord(".")) | swar.equal(head, ord(":"))
-    left = np.flatnonzero(~settled & (address[:, 0] & np.uint64(0xFFFFFFFFFF) != 0))
-    if len(left):
-        settled[left] = _settle_by_pattern(answer, bodies.some(rows[left]))
-    return settled
 
 
 def _settle_by_pattern(answer: Answer, bodies: Bodies) -> Flags:
@@ -79,11 +82,10 @@ def _settle_by_pattern(answer: Answer, bodies: Bodies) -> Flags:
 def _behind_time(values: Bytes, start: Places, stop: Places) -> tuple[Flags, Places]:
     """(which lines have a time in brackets and then a quote, where the request begins).
 
-    The first letter, bracket or parenthesis is the bracket that the time begins with: all of
-    these come behind the colon in ASCII, but for the parenthesis.
+    The first bracket or parenthesis is the bracket that the time begins with.
     """
     head = words(values, start, _HEAD)
-    signs = swar.beyond(head, ord(":")) | swar.equal(head, ord("("))
+    signs = swar.equal(head, ord("[")) | swar.equal(head, ord("("))
     at = start + swar.first(signs)
     found: Flags = at + _TIME.length <= stop
     some = np.flatnonzero(found)

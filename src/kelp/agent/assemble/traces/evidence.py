@@ -12,14 +12,18 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import re2
 
 from kelp.agent.assemble.traces.machine import OPTIONS, looked_at
 from kelp.agent.assemble.traces.rules import LOOKED_AT_BYTES
-from kelp.base.gather import Bytes, Places
+from kelp.base.gather import Bytes, Places, slices
 
 # What an empty row looks like in the table: as two bytes of rules.EMPTY.
 _EMPTY = 0
+_RETURN = ord("\r")
+# Rows that are sooner matched one by one than copied together.
+_FEW = 32
 
 
 class Bodies:
@@ -33,6 +37,17 @@ class Bodies:
     def bytes_of(self, row: int) -> bytes:
         """A row's body."""
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+    def match(self, rows: Places, pattern: bytes) -> npt.NDArray[np.bool_]:
+        """(n,) in which of these rows' heads a pattern is found, or may be."""
+        begin = self.offsets[rows].astype(np.int64)
+        end = np.minimum(self.offsets[rows + 1], begin + LOOKED_AT_BYTES)
+        returns = (end > begin) & (self.data[np.maximum(end - 1, 0)] == _RETURN)
+        heads = slices(begin, end - begin, self.data)
+        found = pc.match_substring_regex(heads, pattern.decode("latin-1"))
+        # What the rules see ends before a carriage return; here it does not.
+        matched: npt.NDArray[np.bool_] = found.to_numpy(zero_copy_only=False) | returns
+        return matched
 
     def head_of(self, row: int) -> bytes:
         """What the rules see of a row."""
@@ -53,11 +68,14 @@ class Evidence:
             else:
                 table[prefix[1], prefix[0]] = True
         self._table = table.reshape(-1)
-        self._search = re2.compile(b"|".join(dict.fromkeys(patterns.values())), OPTIONS).search
+        self._pattern = b"|".join(dict.fromkeys(patterns.values()))
+        self._search = re2.compile(self._pattern, OPTIONS).search
 
     def rows(self, bodies: Bodies) -> Places:
         """The rows that prove a trace near them, in their order."""
         rows = np.flatnonzero(self._table[first_two(bodies)])
+        if len(rows) > _FEW:
+            rows = rows[bodies.match(rows, self._pattern)]
         found = [r for r in rows.tolist() if self._search(bodies.head_of(r)) is not None]
         return np.array(found, np.int64)
 
