@@ -1,8 +1,10 @@
 """OOM reports out of the kernel's lines: a record a kill, however they are read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from ....base.oom.reports import (
     memcg_4_19,
     memcg_6,
 )
-from .lines import START_NS, SYSLOG, Joining, kernel_lines
+from .lines import KMSG, START_NS, SYSLOG, Joining, kernel_lines
 
 SHARED = Path(__file__).parents[4].parent / "shared" / "data" / "oom"
 REAPED = "oom_reaper: reaped process {} (x), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB"
@@ -178,6 +180,23 @@ def test_how_the_lines_are_read_does_not_matter(parts, data):
     bodies = "\n".join(body for _, body, _, _ in expected)
     assert sorted(texts) == sorted(bodies.split("\n") if texts else [])
     assert {} == cut.checkpoints or (cut.commit() is None and {} == cut.checkpoints)
+
+
+WORDS = [b"invoked oom-killer", b"oom-kill:constraint=CONSTRAINT_MEMCG", b"Killed process 7 (x)",
+         b"Task in /a killed as a result of limit of /b", b"Out of memory", b"[  7]", b"\xff\x00",
+         b"kernel: ", b"Nov 20 10:11:12 n1 ", b"total-vm:1kB", b"\n", b"{"]  # fmt: skip
+bodies = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=8)), max_size=5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(bodies.map(b"".join), max_size=8), st.booleans())
+def test_whatever_comes_no_line_is_lost(lines, in_file):
+    joining = Joining(in_file=in_file)
+    made = kernel_lines([""] * len(lines), instance=SYSLOG if in_file else KMSG)
+    made = replace(made, body=pa.array(lines, pa.binary()))
+    out = [joining.joiner.join(made), joining.joiner.expire(START_NS + 10**12)]
+    found = b"\n".join(body for part in out if part is not None for body in part.body.to_pylist())
+    assert sorted(b"\n".join(lines).split(b"\n")) == sorted(found.split(b"\n"))
 
 
 def test_a_start_waits_its_full_time():

@@ -29,8 +29,11 @@ class KillLedger:
         self._told: list[Told] = []
 
     def note(self, kill: Kill, timestamp_ns: int) -> None:
-        """Note a kill; one that was noted before, or that the counters do not count, is not."""
-        if kill.outcome != "killed" or kill.shares_memory_with is not None:
+        """Note a kill; one that was noted before, or that the counters do not count, is not.
+
+        A report whose end is missing was a kill, as far as anybody knows.
+        """
+        if kill.outcome not in ("killed", "unknown") or kill.shares_memory_with is not None:
             return
         # A pid comes round again after thousands of others: not within a minute.
         minute = timestamp_ns // 60_000_000_000
