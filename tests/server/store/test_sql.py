@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kelp.model.loss import Loss
-from kelp.server.ports import BudgetError, QueryError, Scope
+from kelp.server.ports import BudgetError, QueryError, Scope, read_for
 from kelp.server.store.sql import SqlLimits, run_readonly
 from kelp.server.store.sql_check import VIEWS
 from kelp.server.store.store import Store
@@ -43,7 +43,7 @@ def run(store: Store, sql: str, scope: Scope | None = None, **limits: object) ->
         ("select namespace, count() c from logs group by 1 order by c desc", [[b"shop", 2], [b"other", 1]]),
         ("with x as (select body b from logs) select count() from x", [[3]]),
         ("with 2 as n select n + count() from log_streams", [[4]]),
-        ("select count() from logs union all select count() from log_streams order by 1", [[2], [3]]),
+        ("select * from (select count() from logs union all select count() from log_streams) order by 1", [[2], [3]]),
         ("select sum(size_bytes), any(reason) from log_losses", [[9, b"deleted"]]),
         ("select countIf(position(body, 'mine') > 0), uniqIf(pod, 1) from logs", [[2, 1]]),
         ("select arrayMap(x -> x + 1, [1, 2])", [[[2, 3]]]),
@@ -193,6 +193,18 @@ def test_many_streams_are_joined_with_the_same_answer(
     monkeypatch.setattr("kelp.server.store.sql._FEW_STREAMS", 0)
     assert run(filled, sql) == few
     assert len(few) == 3
+
+
+def test_the_newest_records_cost_no_more_than_their_bodies(store: Store) -> None:
+    store.insert(group("long", part([b"x" * 1000] * 20_000), part([b"y" * 1000] * 20_000, OTHER)))
+    sql = "select timestamp, pod, labels, body from logs order by timestamp desc limit 5"
+    newest = run_readonly(store.engine, Scope(), sql)
+    whole = run_readonly(store.engine, Scope(), "select max(cityHash64(body, labels)) from logs")
+    assert read_for(newest)[1] < read_for(whole)[1] / 3
+
+
+def test_without_streams_there_is_nothing(store: Store) -> None:
+    assert run(store, "select * from logs", Scope("nobody")) == []
 
 
 @pytest.mark.parametrize("view", VIEWS)

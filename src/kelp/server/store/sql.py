@@ -25,7 +25,8 @@ _LABELS = ("cluster", "dataset", "namespace", "pod", "container", "node", "app",
 
 _REST = "trace_id, span_id, severity_number, severity_text, observed_timestamp, position, stream_id"
 
-# So many are looked up in a constant of the query; more are joined.
+# So many are listed in the query and looked up in a constant of it; more are joined. A text may
+# have 256 KiB, and an id has up to 20 digits.
 _FEW_STREAMS = 5_000
 
 _ANSWERS = {158: "max_scanned_rows", 307: "max_scanned_bytes", 241: "max_memory_bytes"}
@@ -77,7 +78,7 @@ def run_readonly(
     """
     limits = limits or SqlLimits()
     checked = SqlChecker(engine).checked(sql)
-    text = with_views(scope, checked, few_streams=_count_streams(engine, scope) <= _FEW_STREAMS)
+    text = with_views(scope, checked, _few_streams(engine, scope))
     try:
         table = engine.query(text, settings=limits.settings(), query_id=query_id)
     except EngineError as e:
@@ -89,22 +90,26 @@ def run_readonly(
     return table
 
 
-def _count_streams(engine: Engine, scope: Scope) -> int:
+def _few_streams(engine: Engine, scope: Scope) -> list[int] | None:
+    """The streams of the scope; None where they are too many to be listed."""
     mine = f"tenant = {literal(scope.tenant)} AND ({scope.condition})"
-    rows = engine.query(f"SELECT uniq(stream_id) AS n FROM streams WHERE {mine}")
-    return int(rows.column("n")[0].as_py())
+    rows = engine.query(
+        f"SELECT DISTINCT stream_id AS id FROM streams WHERE {mine} LIMIT {_FEW_STREAMS + 1}"
+    )
+    found: list[int] = rows.column("id").to_pylist() if rows.num_rows else []
+    return sorted(found) if len(found) <= _FEW_STREAMS else None
 
 
-def with_views(scope: Scope, text: str, *, few_streams: bool = True) -> str:
-    """The checked text, with the views of that scope before it."""
-    views = ", ".join(f"{name} AS ({body})" for name, body in _views(scope, few_streams).items())
+def with_views(scope: Scope, text: str, streams: list[int] | None) -> str:
+    """The checked text, with the views of that scope before it; `streams` as of _few_streams."""
+    views = ", ".join(f"{name} AS ({body})" for name, body in _views(scope, streams).items())
     own = _WITH.match(text)
     if own is None:
         return f"WITH {views} {text}"
     return f"WITH {own[1] or ''}{views}, {text[own.end() :]}"
 
 
-def _views(scope: Scope, few_streams: bool) -> dict[str, str]:
+def _views(scope: Scope, ids: list[int] | None) -> dict[str, str]:
     mine = f"tenant = {literal(scope.tenant)} AND ({scope.condition})"
     streams = (
         "SELECT stream_id, labels, min(first_timestamp) AS first_timestamp, "
@@ -116,7 +121,7 @@ def _views(scope: Scope, few_streams: bool) -> dict[str, str]:
         "log_streams": (
             f"SELECT {common}, first_timestamp, last_timestamp, labels, stream_id FROM ({streams})"
         ),
-        "logs": _logs_by_lookup(mine) if few_streams else _logs_by_join(mine),
+        "logs": _logs_by_join(mine) if ids is None else _logs_by_lookup(mine, ids),
         "log_losses": (
             f"SELECT DISTINCT start_timestamp, end_timestamp, {common}, size_bytes, reason, "
             f"position, labels, agent_id FROM losses WHERE {mine}"
@@ -124,8 +129,13 @@ def _views(scope: Scope, few_streams: bool) -> dict[str, str]:
     }
 
 
-def _logs_by_lookup(mine: str) -> str:
-    """Streams as one constant, in which each record finds its labels: no join to wait for."""
+def _logs_by_lookup(mine: str, ids: list[int]) -> str:
+    """Streams as one constant, in which each record finds its labels: no join to wait for.
+
+    The ids are listed, for the engine takes the first ten of all from their columns' ends, and
+    makes labels for those ten alone, only where no other query stands within this one.
+    """
+    listed = f"stream_id IN ({', '.join(map(str, ids))})" if ids else "0"
     pairs = f"SELECT DISTINCT stream_id, labels FROM streams WHERE {mine}"
     common = ", ".join(
         f"arrayMap(m -> m['{name}'], kelp_labels)[kelp_at] AS {name}" for name in _LABELS
@@ -136,7 +146,7 @@ def _logs_by_lookup(mine: str) -> str:
         "transform(stream_id, kelp_ids, arrayEnumerate(kelp_ids), toUInt32(0)) AS kelp_at "
         f"SELECT timestamp, {common}, {_severity()} AS severity, body, attributes, "
         f"kelp_labels[kelp_at] AS labels, {_REST} "
-        f"FROM records WHERE stream_id IN (SELECT stream_id FROM streams WHERE {mine})"
+        f"FROM records WHERE {listed}"
     )
 
 
