@@ -4,7 +4,7 @@ import click
 import pytest
 
 from kelp.base.errors import KelpError
-from kelp.cli.query import request
+from kelp.cli.query import _notes, request
 from kelp.cli.query_print import default_lines, json_lines, raw_lines
 
 S = 1_000_000_000
@@ -49,6 +49,19 @@ def test_what_does_not_go_together_is_refused():
         request("q", NOW, **flags(start="1h", end="2h"))
     with pytest.raises(KelpError):
         request("q", NOW, **flags(step="x"))
+
+
+def test_the_servers_warnings_are_told(capsys):
+    nothing = {"data": {"resultType": "streams", "result": []}}
+    _notes(nothing, 100)
+    _notes({**nothing, "warnings": ["the answer is not complete"]}, 100)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "kelp: nothing fits",
+        "kelp: warning: the answer is not complete",
+        "kelp: nothing fits of what was read",
+    ]
 
 
 STREAMS = {

@@ -120,11 +120,12 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _notes(answer: dict[str, Any], limit: int) -> None:
-    for warning in answer.get("warnings") or []:
+    warnings = answer.get("warnings") or []
+    for warning in warnings:
         click.echo(f"kelp: warning: {warning}", err=True)
     data = answer["data"]
     if not data["result"]:
-        click.echo("kelp: nothing fits", err=True)
+        click.echo(f"kelp: nothing fits{' of what was read' if warnings else ''}", err=True)
     elif data["resultType"] == "streams":
         count = sum(len(s["values"]) for s in data["result"])
         if count >= limit:

@@ -29,8 +29,7 @@ class Budget:
 
     def left(self, spent_s: float, rows: int, size: int) -> Budget:
         """What is left of it when so much was spent; BudgetError where there is nothing left."""
-        if self.timeout_s and spent_s >= self.timeout_s:
-            raise over(f"it took longer than timeout_s ({self.timeout_s:g} s)")
+        self.check_time(spent_s)
         if self.max_scanned_rows and rows >= self.max_scanned_rows:
             raise over(_LIMITS[_ROWS])
         if self.max_scanned_bytes and size >= self.max_scanned_bytes:
@@ -41,6 +40,11 @@ class Budget:
             self.max_scanned_rows - rows if self.max_scanned_rows else 0,
             self.max_scanned_bytes - size if self.max_scanned_bytes else 0,
         )
+
+    def check_time(self, spent_s: float) -> None:
+        """BudgetError where the time is over."""
+        if self.timeout_s and spent_s >= self.timeout_s:
+            raise over(f"it took longer than timeout_s ({self.timeout_s:g} s)")
 
     def settings(self) -> dict[str, float | int]:
         """As settings of the engine."""

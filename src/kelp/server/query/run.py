@@ -49,4 +49,4 @@ class Run:
 
     def check_time(self) -> None:
         """BudgetError when the time is over; for work that is done outside the engine."""
-        self._budget.left(self.spent_s(), 0, 0)
+        self._budget.check_time(self.spent_s())
