@@ -56,6 +56,11 @@ OTHER_FORMS = [
      "Segfault"),
     ("kernel", 'type=SECCOMP msg=audit(1.2:3): auid=0 uid=0 pid=4 comm="x" exe="/x" sig=31 '
      "arch=c000003e syscall=41 compat=0", "SeccompDenied"),
+    ("kernel", "md/raid1:md0: Disk failure on sdb1, disabling device.", "IOError"),
+    ("kernel", "sd 0:0:0:0: [sda] tag#3 Sense Key : Medium Error [current]", "IOError"),
+    ("kernel", "sd 2:0:0:0: [sdb] tag#1 FAILED Result: hostbyte=DID_NO_CONNECT", "IOError"),
+    ("kernel", "Aborting journal on device dm-0-8.", "Ext4Error"),
+    ("kernel", "[Hardware Error]: Corrected error, no action required.", "MachineCheck"),
     # the kubelet's sentences before structured logging, and klog as JSON
     ("node", "W0412 09:28:14.744599   14260 eviction_manager.go:333] eviction manager: attempting "
      "to reclaim ephemeral-storage", "EvictionThresholdMet"),
@@ -79,6 +84,10 @@ OTHER_FORMS = [
     ("node", 'time="2026-11-21T00:53:24Z" level=error msg="RunPodSandbox for '
      "&PodSandboxMetadata{Name:web-1,Uid:edd45293-adec-46c9-a0a8-88b0e751d07c,Namespace:shop,"
      'Attempt:0,} failed, error" error="cni"', "FailedCreatePodSandBox"),
+    ("node", "Part of the existing bootstrap client certificate in /etc/kubernetes/kubelet.conf is "
+     "expired: 2026-11-19 00:00:00 +0000 UTC", "CertificateExpired"),
+    ("node", '"Recording status change event message for node" status="NodeNotReady" node="n1"',
+     "NodeNotReady"),
     # containers, by language
     ("container", "sh: line 3: API_KEY: unbound variable", "MissingEnvironmentVariable"),
     ("container", "KeyError: 'DATABASE_URL'", "MissingEnvironmentVariable"),
@@ -116,6 +125,8 @@ CAUGHT = [
     ("kernel", "nvme nvme0: I/O 23 QID 4 timeout, aborting", {"device": "nvme0"}),
     ("node", "eviction manager: must evict pod(s) to reclaim ephemeral-storage",
      {"resource": "ephemeral-storage"}),
+    ("node", '{"msg":"Eviction manager: attempting to reclaim","v":0,"resourceName":"memory"}',
+     {"resource": "memory"}),
     ("container", "Error: connect ECONNREFUSED 10.96.0.1:443", {"address": "10.96.0.1:443"}),
     ("container", "Error: getaddrinfo ENOTFOUND redis.shop.svc", {"host": "redis.shop.svc"}),
     ("container", "Missing environment variable: REDIS_URL", {"name": "REDIS_URL"}),
@@ -155,6 +166,8 @@ ORDINARY = [
     ("kernel", "EXT4-fs (sda1): mounted filesystem with ordered data mode. Quota mode: none."),
     ("kernel", "XFS (sda1): Mounting V5 Filesystem"),
     ("kernel", "mce: CPU supports 20 MCE banks"),
+    ("kernel", "sd 0:0:0:0: [sda] tag#3 Sense Key : Illegal Request [current]"),
+    ("node", '"Rotating certificates" expired="no"'),
     ("kernel", "EDAC MC: Ver: 3.0.0"),
     ("kernel", 'audit: type=1400 audit(1.2:3): apparmor="STATUS" operation="profile_load"'),
     ("node", 'FLAG: --eviction-hard=""'),

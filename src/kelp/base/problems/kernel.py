@@ -88,8 +88,9 @@ KERNEL_RULES = (
         "EXT4-fs (sda1): Remounting filesystem read-only",
     ),
     _rule(
-        "Ext4Error", ERROR, ("EXT4-fs error",),
-        r"EXT4-fs error(?: \(device (?P<device>[^)\s]+)\))?",
+        "Ext4Error", ERROR, ("EXT4-fs error", "Aborting journal on device"),
+        r"EXT4-fs error(?: \(device (?P<device>[^)\s]+)\))?"
+        r"|Aborting journal on device (?P<device2>[\w/-]+)",
         "EXT4-fs error (device sda1): ext4_find_entry:1455: inode #262146: comm ls: reading "
         "directory lblock 0",
     ),
@@ -128,14 +129,17 @@ KERNEL_RULES = (
         ("Buffer I/O error", "I/O error, dev ", "medium error, dev ", "target error, dev ",
          "exception Emask", "failed command: ", "Unrecovered read error", "lost async page write",
          "controller is down; will reset", "timeout, aborting", "timeout, reset controller",
-         "Device not ready; aborting", "rejecting I/O to offline device"),
+         "Device not ready; aborting", "rejecting I/O to offline device", "Disk failure on ",
+         "Sense Key : ", "FAILED Result: hostbyte=", "Detected IO errors"),
         r"Buffer I/O error on (?:dev|device) (?P<device>[\w/.-]+)"
         r"|(?:I/O|critical medium|critical target|critical nexus|medium) error, dev"
         r" (?P<device2>[\w/.-]+)"
         r"|(?P<device3>ata\d[\d.]{0,6}): (?:exception Emask|failed command: )"
         r"|(?P<device4>nvme\d\w{0,10}): (?:I/O .*timeout, (?:aborting|reset controller)"
         r"|controller is down; will reset|Device not ready; aborting)"
-        r"|\[(?P<device5>sd[a-z]{1,3})\] .*Unrecovered read error"
+        r"|\[(?P<device5>sd[a-z]{1,3})\] .*(?:Unrecovered read error"
+        r"|Sense Key : (?:Medium|Hardware) Error|FAILED Result: hostbyte=DID_(?:BAD|NO|ERROR|TIME))"
+        r"|md/raid.*: Disk failure on (?P<device6>[\w-]+)|JBD2: Detected IO errors"
         r"|Unrecovered read error|lost async page write|rejecting I/O to offline device",
         "Buffer I/O error on dev sdb1, logical block 27, async page read",
     ),
@@ -157,10 +161,13 @@ KERNEL_RULES = (
     ),
     # arch/x86/kernel/cpu/mce
     _rule(
-        "MachineCheck", _CRITICAL, ("mce: ", "achine check", "achine Check", "MCE "),
+        "MachineCheck", _CRITICAL,
+        ("mce: ", "achine check", "achine Check", "[Hardware Error]: Corrected",
+         "[Hardware Error]: Uncorrected", "[Hardware Error]: Deferred"),
         r"mce: \[Hardware Error\]: (?:Machine check|CPU (?P<cpu>\d+): Machine Check)"
         r"|CPU (?P<cpu2>\d+):? Machine [Cc]heck(?: Exception)?|Machine [Cc]heck [Ee]xception"
-        r"|mce: .*[Mm]achine check events logged",
+        r"|mce: .*[Mm]achine check events logged"
+        r"|\[Hardware Error\]: (?:Corrected|Uncorrected|Deferred) error",
         "mce: [Hardware Error]: CPU 3: Machine Check: 0 Bank 5: be00000000800400",
     ),
     # drivers/edac

@@ -40,7 +40,8 @@ NODE_RULES = (
         "kubelet", "EvictionThresholdMet", WARN,
         ("attempting to reclaim", "must evict pod", "cannot evict a critical"),
         r"viction manager: (?:attempting to reclaim|must evict pod\(s\) to reclaim)"
-        r'(?:\W{1,6}resourceName\W{1,6}|\W{1,3})(?P<resource>[a-zA-Z][\w.-]+)'
+        r'(?:\W.*?resourceName\W{1,6}(?P<resource>[a-zA-Z][\w.-]+)'
+        r"| (?P<resource2>[a-zA-Z][\w.-]+))"
         r"|viction manager: cannot evict a critical",
         'W1120 10:11:12.131415    8996 eviction_manager.go:369] "Eviction manager: attempting to '
         'reclaim" resourceName="memory"',
@@ -48,7 +49,8 @@ NODE_RULES = (
     # pkg/kubelet/nodestatus/setters.go, pkg/kubelet/kubelet_node_status.go
     _rule(
         "kubelet", "NodeNotReady", _CRITICAL, ("Node became not ready", "NodeNotReady"),
-        r"Node became not ready|event\W{1,5}NodeNotReady|Recording NodeNotReady event",
+        r"Node became not ready|(?:event|status)\W{1,5}NodeNotReady"
+        r"|Recording NodeNotReady event",
         'I1120 10:11:12.131415    8996 setters.go:604] "Node became not ready" node="n1" '
         'condition={"type":"Ready","status":"False","reason":"KubeletNotReady"}',
     ),
@@ -213,13 +215,19 @@ NODE_RULES = (
     # before the others about pods, which quote it
     _rule(
         "any", "CertificateExpired", ERROR,
-        ("certificate has expired", "certificate is expired", "certificate expired",
-         "client certificate for server is expired"),
-        r"x509: certificate has expired|certificate (?:has |is )?expired",
+        ("certificate has expired", "is expired", "certificate expired"),
+        r"certificate (?:has )?expired|certificate\b.*\bis expired",
         'E1120 10:11:12.131415    8996 kubelet_node_status.go:96] "Unable to register node with '
         'API '
         'server" err="tls: failed to verify certificate: x509: certificate has expired or is not '
         'yet valid: current time 2026-11-20T10:11:12Z is after 2026-11-19T00:00:00Z"',
+    ),
+    _rule(
+        "any", "CertificateExpiring", WARN,
+        ("will expire", "about to expire", "expires in ", "expires soon", "expiring soon"),
+        r"[Cc]ertificate\b.*(?:will expire|about to expire|expires in |expires soon|expiring soon)",
+        "W1120 10:11:12.131415       1 tlsconfig.go:178] the serving certificate will expire in 3 "
+        "days",
     ),
     _rule(
         "kubelet", "CertificateRotationFailed", ERROR,
