@@ -11,6 +11,7 @@ from kelp.cli.main import run
 from kelp.cli.node_source import ThisMachine
 from kelp.cli.node_view import View
 from kelp.node.host.question import Question
+from kelp.wire.asks import Ask
 
 from ..node.host.tree import CONTAINER_V2, FakeClock, Tree
 
@@ -162,8 +163,30 @@ def test_the_agent_tells_the_nodes_figures_unless_told_not_to(tmp_path, monkeypa
     def run_it(settings, load, collectors, answers):
         said.append(b"node_load1 " in Agent(settings, load, collectors=collectors).metrics())
 
+    run_instead(monkeypatch, run_it)
+    assert run(["agent", "--config", str(file)]) == 0
+    assert said == [wanted]
+
+
+def run_instead(monkeypatch, run_it):
     monkeypatch.setattr("kelp.agent.main.run_agent", run_it)
     monkeypatch.setattr("kelp.cli.agent.stay_small", lambda: None)
     monkeypatch.setattr("kelp.cli.agent.set_up_logging", lambda level: None)
+
+
+def test_the_agent_reads_the_node_where_the_settings_say(tree, tmp_path, monkeypatch):
+    file = tmp_path / "kelp.yaml"
+    file.write_text(
+        f"data_dir: {tmp_path}\nagent: {{proc_dir: {tree.roots.proc}, sys_dir: {tree.roots.sys}}}"
+    )
+    said = []
+
+    def run_it(settings, load, collectors, answers):
+        agent = Agent(settings, load, collectors=collectors)
+        said.append(agent.metrics().decode())
+        said.extend(answers.give(Ask(id="1", report="ps", timeout_s=1.0), agent))
+
+    run_instead(monkeypatch, run_it)
     assert run(["agent", "--config", str(file)]) == 0
-    assert said == [wanted]
+    assert "\nnode_load1 0.5\n" in said[0]
+    assert [p["name"] for p in json.loads(said[1])["processes"]] == ["init", "nginx"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +13,15 @@ import pytest
 
 from kelp.base.redact import REDACTED
 from kelp.base.settings import Spool
+from kelp.cli.client import AwayError
 from kelp.cli.main import run
 from kelp.cli.node_source import Elsewhere
+from kelp.cli.node_view import View
 from kelp.node.host.question import Question
 from tests.api.running import Running, running
 from tests.cli.nodes import agent_settings, answering, server_settings, waits
 from tests.node.host.tree import FakeClock, Tree
+from tests.waiting import wait_until
 
 # Whatever stands where a secret may stand; no test is to find any of it.
 SECRETS = {
@@ -180,6 +185,29 @@ def test_who_waits_between_two_looks(report, asked, slept):
     assert slept == clock.seconds - 1000
 
 
+class Failing(Fetched):
+    def get_bytes(self, path, params):
+        data = super().get_bytes(path, params)
+        if len(self.params) in (2, 3):
+            raise AwayError("the server cannot answer now")
+        return data
+
+
+def test_who_watches_sees_it_come_back(capsys):
+    fetch, clock = Failing("pressure"), FakeClock()
+    view = View(Elsewhere(fetch, "n1", clock), "table", 1.0, 4)
+    view.show(Question(report="pressure"), lambda _: iter(["line"]))
+    out, err = capsys.readouterr()
+    assert (out.count("line"), err) == (2, "kelp: note: the server cannot answer now\n")
+
+
+def test_who_looks_once_is_told():
+    fetch = Failing("pressure")
+    fetch.params.append({})
+    with pytest.raises(AwayError):
+        Elsewhere(fetch, "n1", FakeClock()).looks(Question(report="pressure")).first(None)
+
+
 def test_of_a_long_interval_we_wait_the_rest():
     fetch, clock = Fetched("cgroups"), FakeClock()
     looks = Elsewhere(fetch, "n1", clock).looks(Question(report="cgroups"))
@@ -230,6 +258,16 @@ def without_secrets(files: dict[str, bytes], token: str) -> None:
     found = json.loads(files["MANIFEST.json"])
     assert {f["name"] for f in found["files"]} == set(files) - {"MANIFEST.json"}
     assert "journal/kubelet.txt" in [m["name"] for m in found["absent"]]
+
+
+def test_one_bundle_is_made_at_once(here, node, capfd):
+    command = [sys.executable, "-m", "kelp", "support-bundle", "n1", "-o"]
+    with subprocess.Popen([*command, "first.tar.gz"]) as first:
+        wait_until((here / ".first.tar.gz.part").exists)
+        assert run(["support-bundle", "n1", "-o", "second.tar.gz"]) == 1
+        assert first.wait(30) == 0
+    assert "another bundle is being made; ask again when it is done" in capfd.readouterr().err
+    assert [p.name for p in here.glob("*.tar.gz")] == ["first.tar.gz"]
 
 
 def test_a_bundle_to_standard_output(here, node, capsysbinary):

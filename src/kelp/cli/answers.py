@@ -7,11 +7,13 @@ when it is asked for the first time: most agents are never asked, and each megab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kelp.base.clock import Clock, SystemClock
+from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.wire.asks import Ask
 
@@ -31,7 +33,8 @@ def answers(clock: Clock | None = None) -> Answers:
     from kelp.agent.main import Answers  # noqa: PLC0415 - Arrow, see cli.agent
 
     now = clock or SystemClock()
-    return Answers([*REPORTS, BUNDLE], lambda ask, agent: _answer(ask, agent, now))
+    one_bundle = threading.Lock()
+    return Answers([*REPORTS, BUNDLE], lambda ask, agent: _answer(ask, agent, now, one_bundle))
 
 
 def roots_of(settings: Settings) -> Roots:
@@ -51,26 +54,32 @@ def redactor_of(settings: Settings, roots: Roots) -> Redactor:
     return Redactor(secrets_of(settings, os.environ), container_ids(roots))
 
 
-def _answer(ask: Ask, agent: Agent, clock: Clock) -> Iterable[bytes]:
+def _answer(ask: Ask, agent: Agent, clock: Clock, one_bundle: threading.Lock) -> Iterable[bytes]:
     from kelp.agent.ask import RefusedAskError  # noqa: PLC0415 - see the module
     from kelp.node.host.question import QuestionError  # noqa: PLC0415
 
     if ask.report == BUNDLE:
-        return _bundle(ask, agent, clock)
+        return _bundle(ask, agent, clock, one_bundle)
     try:
         return _report(ask, agent.settings, clock)
     except QuestionError as e:
         raise RefusedAskError(str(e)) from e
 
 
-def _bundle(ask: Ask, agent: Agent, clock: Clock) -> Iterable[bytes]:
+def _bundle(ask: Ask, agent: Agent, clock: Clock, one_bundle: threading.Lock) -> Iterator[bytes]:
+    """One at a time: each takes memory, of which the agent has little."""
     from kelp.agent.ask import RefusedAskError  # noqa: PLC0415 - see the module
     from kelp.cli.bundle import Bundle  # noqa: PLC0415
 
     if ask.parameters:
         raise RefusedAskError(f"{BUNDLE} takes no parameters; got {', '.join(ask.parameters)}")
-    bundle = Bundle(agent.settings, agent.own_files(), "agent")
-    return bundle.pieces(clock, ask.timeout_s * _OF_TIME)
+    if not one_bundle.acquire(blocking=False):
+        raise KelpError("another bundle is being made; ask again when it is done")
+    try:
+        bundle = Bundle(agent.settings, agent.own_files(), "agent")
+        yield from bundle.pieces(clock, ask.timeout_s * _OF_TIME)
+    finally:
+        one_bundle.release()
 
 
 def _report(ask: Ask, settings: Settings, clock: Clock) -> list[bytes]:

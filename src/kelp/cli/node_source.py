@@ -22,6 +22,10 @@ from kelp.node.host.report import Report
 PATH = "/kelp/v1/nodes"
 
 
+class NotNowError(KelpError):
+    """This look failed; the next may not."""
+
+
 class Looks(Protocol):
     """Looks at a node, one after the other."""
 
@@ -29,7 +33,7 @@ class Looks(Protocol):
         """The first report; `interval_s` until the next, None where there is none."""
 
     def next(self, interval_s: float) -> Report:
-        """Another one, so long after the last."""
+        """Another one, so long after the last; raises NotNowError where waiting may help."""
 
 
 class Source(Protocol):
@@ -89,9 +93,14 @@ class _RemoteLooks:
 
     def next(self, interval_s: float) -> Report:
         """Where rates are wanted the agent waits, as long as it may; else we do."""
+        from kelp.cli.client import AwayError  # noqa: PLC0415 - takes a while to load
+
         there_s = min(interval_s, MAX_INTERVAL_S) if self._question.kind.rated else 0.0
         self._clock.sleep(interval_s - there_s)
-        return self._ask(there_s)
+        try:
+            return self._ask(there_s)
+        except AwayError as e:
+            raise NotNowError(str(e)) from e
 
     def _ask(self, interval_s: float) -> Report:
         params: dict[str, Any] = dict(self._question.parameters())

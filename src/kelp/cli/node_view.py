@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import click
 
-from kelp.cli.node_source import Elsewhere, Source, ThisMachine, machine
+from kelp.cli.node_source import Elsewhere, NotNowError, Source, ThisMachine, machine
 from kelp.cli.options import FOLDER, server_options
 from kelp.node.host.looks import MAX_INTERVAL_S
 from kelp.node.host.question import Question
@@ -76,8 +76,12 @@ class View:
         yield looks.first(self._watch_s)
         number = 1
         while self._watch_s is not None and number != self._count:
-            yield looks.next(self._watch_s)
             number += 1
+            try:
+                yield looks.next(self._watch_s)
+            except NotNowError as e:
+                # Whoever watches wants to see it come back.
+                self._note(str(e))
 
     def _redraw(self, report: Report, lines: Lines) -> None:
         notes = [f"note: {n}"[: self.width] for n in report.notes]
@@ -88,9 +92,13 @@ class View:
         for line in lines(report):
             click.echo(line)
         for note in report.notes:
-            if note not in self._told:
-                self._told.add(note)
-                click.echo(f"kelp: note: {note}", err=True)
+            self._note(note)
+
+    def _note(self, text: str) -> None:
+        """Tell it once."""
+        if text not in self._told:
+            self._told.add(text)
+            click.echo(f"kelp: note: {text}", err=True)
 
 
 def view_options(function: F) -> F:

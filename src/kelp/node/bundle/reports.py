@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from kelp.base.clock import Clock
+from kelp.base.errors import KelpError
 from kelp.base.redact import Redactor
 from kelp.node.bundle.entry import Entry
 from kelp.node.host.looks import FIRST_INTERVAL_S, answer
@@ -14,6 +15,9 @@ from kelp.node.host.question import Question
 from kelp.node.host.reading import Roots
 from kelp.node.host.report import Report
 from kelp.node.host.show import text_of
+
+# Redacting takes some ten times as much memory, and the agent has little: 16,000 processes or so.
+MAX_REPORT_BYTES = 16 << 20
 
 # All there is of each: whoever reads it cannot ask again.
 QUESTIONS = (
@@ -53,6 +57,11 @@ class _Look:
         interval_s = FIRST_INTERVAL_S if self._question.kind.rated else 0.0
         show = self._redactor.arguments
         found = answer(self._question, interval_s, self._roots, self._clock, show)
+        if len(found) > MAX_REPORT_BYTES:
+            raise KelpError(
+                f"the report takes {len(found)} bytes, more than {MAX_REPORT_BYTES}: "
+                f"ask for parts of it with kelp node {self._question.report}"
+            )
         # Text is made of what is redacted already: a column that is cut off hides no secret.
         value = self._redactor.value(msgspec.json.decode(found))
         return msgspec.convert(value, self._question.kind.type)
