@@ -114,6 +114,40 @@ def test_fields_of_json_and_logfmt_and_metadata_with_their_kinds(filled: Api) ->
     assert filled.get(f"{BASE}/detected_fields", query='{app="no"}').json() == {"fields": []}
 
 
+def test_fields_of_recognised_formats_need_no_parser(api: Api) -> None:
+    at = now_ns()
+    line = (
+        '10.0.3.7 - - [20/Nov/2026:10:11:12 +0000] "GET /a HTTP/1.1" {} 157 "-" "curl" 912 {} '
+        "[shop-web-8080] [] 10.244.1.19:8080 157 5.004 200 6a5b1f0c2f6e4a0d9b8c7d6e5f403122"
+    )
+    api.push(
+        {"app": "nginx", "dataset": "ingress", "format": "ingress-nginx"},
+        [at, line.format(500, "0.25")],
+        [at + 1, line.format(200, "1.5")],
+    )
+    api.push({"app": "old", "dataset": "app"}, [at, "size=3MB rate=0.5"])
+    body = api.get(f"{BASE}/detected_fields", query='{app="nginx"}').json()
+    found = {f["label"]: f for f in body["fields"]}
+    assert found["status"] == {
+        "label": "status", "type": "int", "cardinality": 2, "parsers": None,
+    }  # fmt: skip
+    assert found["request_time"]["type"] == "float"
+    assert {f["parsers"] for f in body["fields"]} == {None}
+    values = api.get(f"{BASE}/detected_field/status/values", query='{app="nginx"}').json()["values"]
+    assert values == ["200", "500"]
+    # What Drilldown asks then: no parser stands before the name, as for structured metadata.
+    query = 'sum by (status) (count_over_time({app="nginx"} | status!="" [5m]))'
+    told = {
+        s["metric"]["status"]: s["value"][1]
+        for s in api.data(f"{BASE}/query", query=query)["result"]
+    }
+    assert told == {"200": "1", "500": "1"}
+    both = api.get(f"{BASE}/detected_fields", query='{app=~"nginx|old"}').json()["fields"]
+    assert {f["label"]: f["parsers"] for f in both if f["label"] in ("size", "path")} == {
+        "size": ["logfmt"], "path": None,
+    }  # fmt: skip
+
+
 def test_values_of_a_field(filled: Api) -> None:
     path = f"{BASE}/detected_field/status/values"
     assert filled.get(path, query='{app="web"}').json()["values"] == ["200", "404"]

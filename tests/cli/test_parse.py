@@ -51,6 +51,8 @@ def test_a_record_of_a_pods_file(pods: Path) -> None:
             "pod_uid": "1234",
             "restart": "0",
         },
+        "format": "",
+        "fields": {},
     }
     assert [expected] == shown(str(path))
 
@@ -68,6 +70,79 @@ def test_rotated_files_are_one_log(pods: Path) -> None:
     assert {str(second)} == {r["labels"]["filename"] for r in records}
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+KLOG = (
+    b'I0102 10:11:12.123456       7 reconciler.go:181] "started it" volume="x"\n'
+    b"E0102 10:11:13.000000       7 x.go:1] boom trace_id=" + TRACE.encode() + b"\n"
+)
+
+
+def test_a_plain_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "kubelet.log"
+    path.write_bytes(KLOG)
+    for records in (shown(str(path)), shown("--as", "klog", str(path)), shown("-", stdin=KLOG)):
+        first, second = records
+        assert [r["severity"] for r in records] == ["info", "error"]
+        assert first["timestamp"][4:] == "-01-02T10:11:12.123456000Z"
+        assert first["format"] == first["labels"]["format"] == "klog"
+        assert first["attributes"] == {}
+        assert first["fields"] == {
+            "level": "I",
+            "time": "0102 10:11:12.123456",
+            "thread": "7",
+            "file": "reconciler.go",
+            "line": "181",
+            "message": "started it",
+            "volume": "x",
+            "event_time": first["timestamp"],
+        }
+        assert second["position"] == KLOG.index(b"\n") + 1
+        assert second["fields"]["trace_id"] == TRACE
+
+
+def test_a_trace_in_a_plain_file_is_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    body = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\n    x()\n'
+        "ValueError: no"
+    )
+    path.write_text(f"starting\n{body}\ndone\n")
+    assert [r["body"] for r in shown(str(path))] == ["starting", body, "done"]
+
+
+def test_a_broken_line_does_not_make_a_containers_log_a_plain_one(tmp_path: Path) -> None:
+    path = tmp_path / "copied.log"
+    path.write_bytes(b"torn\n" + (STAMP + b" stdout F x\n") * 2)
+    assert [r["attributes"] for r in shown(str(path))] == [{"kelp.malformed": "cri"}, {}, {}]
+    path.write_bytes(b'{"log":"y\\n","stream":"stderr","time":"2026-11-20T10:11:12.5Z"}\n')
+    assert [(r["body"], r["stream"]) for r in shown(str(path))] == [("y", "stderr")]
+
+
+def test_fields_of_a_containers_log(pods: Path) -> None:
+    line = '{"ts":"2026-11-20T10:00:00Z","msg":"hi","a":{"b":1},"traceId":"' + TRACE + '"}'
+    (pods / "0.log").write_bytes((STAMP + b" stdout F " + line.encode() + b"\n") * 3)
+    record = shown(str(pods / "0.log"))[-1]
+    assert record["format"] == "json"
+    assert record["fields"] == {
+        "ts": "2026-11-20T10:00:00Z",
+        "msg": "hi",
+        "a_b": "1",
+        "traceId": TRACE,
+        "message": "hi",
+        "timestamp": "2026-11-20T10:00:00Z",
+        "trace_id": TRACE,
+        "event_time": "2026-11-20T10:00:00.000000000Z",
+    }
+
+
+def test_of_a_format_that_is_not_the_lines_own_there_are_ids_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_bytes(KLOG)
+    records = shown("--as", "ingress-nginx", str(path))
+    assert [r["fields"] for r in records] == [{}, {"trace_id": TRACE}]
+    assert {r["format"] for r in shown("--as", "text", str(path))} == {""}
+
+
 def test_standard_input_plain_and_compressed() -> None:
     data = STAMP + b" stdout F x\n"
     expected = [("x", {})]
@@ -83,8 +158,8 @@ def test_bytes_that_are_not_utf8_are_shown_both_ways(tmp_path: Path) -> None:
     assert record["attributes"] == {"kelp.invalid_utf8": "true"}
 
 
-def test_what_is_no_cri_is_shown_marked(tmp_path: Path) -> None:
-    path = tmp_path / "x.log"
+def test_what_is_no_cri_in_a_containers_log_is_shown_marked(pods: Path) -> None:
+    path = pods / "0.log"
     path.write_bytes(b"plain\nno newline at the end")
     records = shown(str(path))
     expected = [("plain", 0, ""), ("no newline at the end", 6, "")]

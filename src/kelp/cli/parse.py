@@ -1,6 +1,8 @@
 """`kelp parse`: what the agent would make of a file, one JSON object a record, without a server.
 
-It runs the agent's own stages over the file, so what it shows is what would be stored. Files of one
+It runs the agent's own stages over the file, so what it shows is what would be stored, with the
+fields that a query computes from it. A file that no container runtime has written is read line by
+line, as agent.files are. Files of one
 container that are named in their order (`0.log.20261120-101112.gz 0.log`) are one log: records that
 go on in the next file are joined, positions are counted on.
 """
@@ -10,8 +12,9 @@ from __future__ import annotations
 import base64
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 from gzip import GzipFile
 from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
@@ -21,7 +24,8 @@ import click
 import msgspec
 import numpy as np
 
-from kelp.agent.assemble.traces import RecordAssembler
+from kelp.agent.assemble import PlainAssembler
+from kelp.agent.assemble.traces import RecordAssembler, TraceAssembler
 from kelp.agent.collect.paths import make_instance, parse_log_name, parse_pod_folder
 from kelp.agent.enrich import Enricher
 from kelp.agent.parse import Parser
@@ -29,16 +33,21 @@ from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
 from kelp.base.formats import TEXT, UnknownFormatError, format_of
 from kelp.base.settings import Agent, FormatRule
+from kelp.cli.parse_kind import is_container_log
 from kelp.model.batch import ATTR_INVALID_UTF8, LogBatch
 from kelp.model.lines import Lines
 from kelp.model.raw import Instance, RawBatch
 from kelp.model.severity import level_of
+from kelp.server.query.pipeline.line_fields import LineFields, format_named
+from kelp.server.query.sql.text import to_bytes
 
 _STDIN = "-"
 _BLOCK = 4 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 # Kept of a line beyond the limit of its body: the longest head before it.
 _HEAD = 128
+# Of a file: enough for its first lines.
+_BEGINNING = 64 << 10
 # No more comes, whatever the clock says.
 _END_OF_TIME = 1 << 62
 
@@ -63,9 +72,10 @@ def parse(files: tuple[str, ...], max_record_bytes: int, format_name: str | None
     """Show what the agent would make of FILE… (- is standard input; .gz is unpacked).
 
     One JSON object a record: timestamp, stream, severity, severity_number, severity_text, body,
-    position, attributes, labels. A body that is not UTF-8 has replacement characters, and stands
-    in body_base64 as it is. Labels come from the path where it is in a pods folder:
-    …/NAMESPACE_POD_UID/CONTAINER/RESTART.log
+    position, attributes, labels, format, fields. A body that is not UTF-8 has replacement
+    characters, and stands in body_base64 as it is. Labels come from the path where it is in a pods
+    folder: …/NAMESPACE_POD_UID/CONTAINER/RESTART.log. Whether a file elsewhere is a container's
+    log or plain lines follows from its first lines.
     """
     if files.count(_STDIN) > 1:
         raise click.UsageError("expected - once: standard input can be read once; got it again")
@@ -106,7 +116,9 @@ class _Stages:
     max_record_bytes: int
     format_name: str | None
     clock: Clock
-    assembler: RecordAssembler = field(init=False)
+    containers: RecordAssembler = field(init=False)
+    files: TraceAssembler[RawBatch] = field(init=False)
+    plain: set[str] = field(init=False, default_factory=set)  # keys of instances
     parser: Parser = field(init=False)
     enricher: Enricher = field(init=False, default_factory=Enricher)
     positions: dict[str, int] = field(init=False, default_factory=dict)
@@ -118,7 +130,9 @@ class _Stages:
             trace_timeout_s=0,
             formats=[FormatRule(format=self.format_name)] if self.format_name else [],
         )
-        self.assembler = RecordAssembler(settings, {})
+        self.containers = RecordAssembler(settings, {})
+        lines = PlainAssembler(self.max_record_bytes, None)
+        self.files = TraceAssembler(lines, settings, {})
         self.parser = Parser(settings, {})
 
     def records_of(self, name: str) -> Iterator[LogBatch]:
@@ -127,7 +141,7 @@ class _Stages:
         try:
             with _open(name) as stream:
                 for data, cut_bytes in _pieces(stream, self.max_record_bytes + _HEAD):
-                    yield self._batch(self.assembler.assemble(self._raw(instance, data, cut_bytes)))
+                    yield self._assembled(instance, data, cut_bytes)
         except OSError as e:
             why = e.strerror or str(e)
             raise _ReadError(f"cannot read {name}: {why}; name a log file, or - for stdin") from e
@@ -136,9 +150,19 @@ class _Stages:
 
     def unfinished(self) -> Iterator[LogBatch]:
         """The records whose last fragment never came."""
-        lines = self.assembler.expire(_END_OF_TIME)
-        if lines is not None:
-            yield self._batch(lines)
+        for assembler in (self.containers, self.files):
+            lines = assembler.expire(_END_OF_TIME)
+            if lines is not None:
+                yield self._batch(lines)
+
+    def _assembled(self, instance: Instance, data: bytes, cut_bytes: int) -> LogBatch:
+        # What an instance's first piece is, it is to its end.
+        known = instance.key in self.positions or instance.labels.get("pod")
+        if not known and not is_container_log(data[:_BEGINNING]):
+            self.plain.add(instance.key)
+        raw = self._raw(instance, data, cut_bytes)
+        assembler = self.files if instance.key in self.plain else self.containers
+        return self._batch(assembler.assemble(raw))
 
     def _raw(self, instance: Instance, data: bytes, cut_bytes: int) -> RawBatch:
         position = self.positions.get(instance.key, 0)
@@ -214,8 +238,12 @@ def _lines(batch: LogBatch) -> Iterator[bytes]:
         rows["severity_text"].to_pylist(),
         rows["body"].to_pylist(),
         rows["attributes"].to_pylist(),
+        rows["timestamp"].to_numpy(zero_copy_only=False).astype(np.int64).tolist(),
     )
-    for stream_id, time, position, number, text, body, attributes in zip(*columns, strict=True):
+    readers = {i: _reader(stream.labels) for i, stream in batch.streams.items()}
+    for stream_id, time, position, number, text, body, attributes, at_ns in zip(
+        *columns, strict=True
+    ):
         labels = dict(batch.streams[stream_id].labels)
         record: dict[str, Any] = {
             "timestamp": time + "Z",
@@ -227,7 +255,36 @@ def _lines(batch: LogBatch) -> Iterator[bytes]:
             "position": position,
             "attributes": dict(attributes),
             "labels": labels,
+            "format": labels.get("format", ""),
+            "fields": _shown(readers[stream_id](body, at_ns)),
         }
         if ATTR_INVALID_UTF8 in record["attributes"]:
             record["body_base64"] = base64.b64encode(body).decode()
         yield encode(record) + b"\n"
+
+
+def _reader(labels: Mapping[str, str]) -> LineFields:
+    """A container's clock is UTC unless it says otherwise; a plain file's is this machine's."""
+    zone = UTC if "pod" in labels or labels.get("stream") else _MachineZone()
+    return LineFields(format_named(labels.get("format", "")), zone=zone)
+
+
+def _shown(fields: Mapping[str, str]) -> dict[str, str]:
+    """Text that JSON can hold."""
+    return {name: to_bytes(value).decode(errors="replace") for name, value in fields.items()}
+
+
+class _MachineZone(tzinfo):
+    """The zone of this machine, whatever its offset was at the time."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        """See tzinfo."""
+        return None if moment is None else moment.replace(tzinfo=None).astimezone().utcoffset()
+
+    def dst(self, _moment: datetime | None) -> timedelta | None:
+        """Not told apart."""
+        return None
+
+    def tzname(self, _moment: datetime | None) -> str | None:
+        """It has no name here."""
+        return None

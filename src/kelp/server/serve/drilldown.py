@@ -1,7 +1,8 @@
 """Loki's routes behind Grafana's Logs Drilldown: volumes, detected labels and fields, limits.
 
 Shapes: https://grafana.com/docs/loki/latest/reference/loki-http-api/. Fields are detected as Loki
-does: the newest lines are parsed as JSON, or else as logfmt, and what comes out is counted.
+does: the newest lines are parsed as JSON, or else as logfmt, and what comes out is counted. Lines
+whose format is known are read by that instead.
 """
 
 from __future__ import annotations
@@ -148,20 +149,27 @@ class Drilldown:
     def _parsed(
         self, query: str, scope: Scope, asked: Range, lines: int, query_id: str
     ) -> Iterator[tuple[str, dict[str, str]]]:
-        """Fields of each line by the parser that could read it: JSON before logfmt."""
-        # A newline before the stage, for the query may end in a comment.
-        ways = [
-            [
-                (e.parsed, any(n in e.parsed or n in e.metadata for n in ERRORS))
-                for e in self._entries(f"{query}\n| {parser}", scope, asked, lines, query_id)
-            ]
-            for parser in ("json", "logfmt")
-        ]
-        for (json, no_json), (logfmt, no_logfmt) in zip(*ways, strict=False):
-            if not no_json:
-                yield "json", json
-            elif not no_logfmt:
-                yield "logfmt", logfmt
+        """Fields of each line by what could read it: its format, or else JSON, or logfmt.
+
+        Those of a format have no parser: a query that names them needs none, like metadata.
+        """
+
+        def way(parser: str) -> list[Entry]:
+            # A newline before the stage, for the query may end in a comment.
+            return self._entries(f"{query}\n| {parser}", scope, asked, lines, query_id)
+
+        known = way("fields")
+        told = [_told(e) for e in known]
+        yield from (("", fields) for fields in told if fields)
+        if all(told):
+            return
+        for of_format, json, logfmt in zip(told, way("json"), way("logfmt"), strict=False):
+            if of_format:
+                continue
+            if not _failed(json):
+                yield "json", json.parsed
+            elif not _failed(logfmt):
+                yield "logfmt", logfmt.parsed
 
     def _entries(
         self, query: str, scope: Scope, asked: Range, lines: int, query_id: str
@@ -243,6 +251,15 @@ class Drilldown:
                      "Limits in force, and what is derived and offered.",
                      self.limits, (SELECTOR,)),
         ]  # fmt: skip
+
+
+def _failed(entry: Entry) -> bool:
+    return any(n in entry.parsed or n in entry.metadata for n in ERRORS)
+
+
+def _told(entry: Entry) -> dict[str, str]:
+    """What the line's format says, if the stage before it did not fail."""
+    return {} if _failed(entry) else entry.parsed
 
 
 _MAX_FIELDS = 10_000

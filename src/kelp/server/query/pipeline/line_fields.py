@@ -94,7 +94,7 @@ class LineFields:
         if self._parse is not None and rest is not None:
             row = Row({}, {}, rest, 0)
             self._parse(row)
-            found = _filled(row.parsed.items()) | found
+            found |= _filled((n, v) for n, v in row.parsed.items() if n not in found)
         return found
 
     def _find_ids(self, found: dict[str, str], line: bytes) -> None:
