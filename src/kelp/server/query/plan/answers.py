@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kelp.server.query.logql import expressions as ast
@@ -25,14 +27,19 @@ def keeps_order(node: ast.Expression) -> bool:
 
 
 def vector_of(frame: Frame, time_ns: int, *, ordered: bool, max_series: int) -> Vector:
-    """The values at the one step, sorted by labels unless `ordered`."""
+    """The values at the one step, sorted by labels (equal ones by value) unless `ordered`."""
     _bound(frame, max_series)
     samples = [
         Sample(labels, time_ns, float(frame.values[row, 0]))
         for row, labels in enumerate(frame.labels)
         if frame.present[row, 0]
     ]
-    return Vector(samples if ordered else sorted(samples, key=lambda s: key_of(s.labels)))
+    return Vector(samples if ordered else sorted(samples, key=_by_labels))
+
+
+def _by_labels(sample: Sample) -> tuple[Key, bool, float]:
+    unordered = math.isnan(sample.value)
+    return key_of(sample.labels), unordered, 0.0 if unordered else sample.value
 
 
 def matrix_of(frame: Frame, steps: Steps, max_series: int) -> Matrix:
@@ -55,10 +62,13 @@ def matrix_of(frame: Frame, steps: Steps, max_series: int) -> Matrix:
 
 
 def _series(frame: Frame, rows: list[int], times: Ints) -> Series:
-    """One series of the rows, step by step."""
+    """One series of the rows, step by step; several values of one step rise."""
     present = frame.present[rows].T
     at, _ = np.nonzero(present)
     values = frame.values[rows].T[present]
+    if len(rows) > 1:
+        order = np.lexsort((values, at))
+        at, values = at[order], values[order]
     return Series(frame.labels[rows[0]], times[at].tolist(), values.tolist())
 
 
