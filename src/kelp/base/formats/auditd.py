@@ -14,6 +14,7 @@ FORMATS = (
             r"(?:node=(?P<node_name>[^ ]+) )?type=(?P<type>[^ ]+) "
             r"msg=audit\((?P<time>[0-9]+\.[0-9]+):(?P<serial>[0-9]+)\): ?(?P<rest>(?s:.*))",
         ),
+        begins="tn",
         rest=Rest.LOGFMT,
         event_time="time",
         fields={

@@ -24,6 +24,7 @@ FORMATS = (
         source="https://coredns.io/plugins/log/",
         dataset="dns",
         patterns=(_QUERY, _ERROR, _OTHER),
+        begins="[0123456789",
         event_time="time",
         fields={
             "time": "when, where CoreDNS writes it",

@@ -23,6 +23,7 @@ FORMATS = (
             rf'{_BEFORE}(?P<rest>\{{"level":"[a-z]+","ts":"[^"]+",(?:"logger":"[^"]*",)?'
             rf'"caller":"(?:{_PACKAGES}|(?:v3|bbolt)@v[0-9.]+)/.*\}})',
         ),
+        begins="{0123456789JFMASOND",
         rest=Rest.JSON,
         aliases={"message": ("msg",), "duration": ("took",)},
         event_time="ts",

@@ -42,6 +42,8 @@ class Format:
     patterns: Sequence[str] = ()
     """RE2, each for a whole line (`^…$` is put around it; a point matches no line break). Simple
     ones: they run in this process and in ClickHouse, over every line that is asked for."""
+    begins: str = ""
+    """The characters that a line may begin with, where there are patterns; empty: any."""
     rest: Rest = Rest.NOTHING
     keys: Sequence[Sequence[str]] = ()
     """How lines of JSON or logfmt are known: one of these groups of keys, all of it present. A
@@ -61,8 +63,14 @@ class Format:
         """The patterns for whole lines, as bytes: a line need not be UTF-8."""
         return tuple(re2.compile(f"^(?:{p})$".encode(), _OPTIONS) for p in self.patterns)
 
+    @cached_property
+    def _first(self) -> frozenset[bytes]:
+        return frozenset(c.encode() for c in self.begins)
+
     def matches(self, line: bytes) -> bool:
         """Whether one of the patterns matches."""
+        if self.begins and line[:1] not in self._first:
+            return False
         return any(p.search(line) is not None for p in self.compiled)
 
 

@@ -6,7 +6,7 @@ The ingress controllers on HAProxy write the HTTP format, too.
 from __future__ import annotations
 
 from kelp.base.formats.format import Format
-from kelp.base.formats.http import REQUEST, meanings
+from kelp.base.formats.http import ADDRESS, REQUEST, meanings
 
 _SOURCE = "https://docs.haproxy.org/3.0/configuration.html#8.2"
 
@@ -17,6 +17,7 @@ _HEAD = (
     r"\[(?P<accept_date>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:.]+)\] "
     r"(?P<frontend>[^ ]+) (?P<backend>[^ /]+)/(?P<server>[^ ]+)"
 )
+_BEGINS = ADDRESS + "<["
 _N = r"-?[0-9]+"
 _CONNECTIONS = (
     r"(?P<actconn>[0-9]+)/(?P<feconn>[0-9]+)/(?P<beconn>[0-9]+)/(?P<srv_conn>[0-9]+)/"
@@ -66,6 +67,7 @@ FORMATS = (
         source=_SOURCE,
         dataset="ingress",
         patterns=(_HTTP,),
+        begins=_BEGINS,
         event_time="accept_date",
         fields=_OF_BOTH
         | meanings(
@@ -91,6 +93,7 @@ FORMATS = (
         source=_SOURCE,
         dataset="ingress",
         patterns=(_TCP,),
+        begins=_BEGINS,
         event_time="accept_date",
         fields=_OF_BOTH,
         examples=(

@@ -6,6 +6,10 @@ over an ingress and a mesh alike; whatever else a program logs goes by the progr
 
 from __future__ import annotations
 
+DIGITS = "0123456789"
+# Of a client's address; `unix:` is one, and so is a name.
+ADDRESS = DIGITS + "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-"
+
 # Inside of quotes, with escapes (\" as Apache writes it, \x22 as nginx does).
 QUOTED = r'(?:[^"\\]|\\.)*'
 

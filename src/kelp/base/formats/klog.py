@@ -38,6 +38,7 @@ FORMATS = (
         title="klog text: the kubelet, the API server, the scheduler, most controllers",
         source=_SOURCE,
         patterns=(_HTTP, _STRUCTURED, _PLAIN),
+        begins="IWEF",
         rest=Rest.LOGFMT,
         aliases={
             "method": ("verb",),

@@ -112,6 +112,7 @@ FORMATS = (
         source="https://docs.tigera.io/calico-enterprise/latest/reference/component-resources/node/felix/configuration",
         dataset="flow",
         patterns=(rf"{_SYSLOG}(?P<level>[A-Z]+) <nil> <nil>: +(?P<rest>action=.*)",),
+        begins="ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         rest=Rest.LOGFMT,
         aliases={
             "source_ip": ("srcIP",),
@@ -139,6 +140,7 @@ FORMATS = (
             r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{3}) \[(?P<level>[A-Z]+)\]"
             r"\[(?P<pid>[0-9]+)\] (?P<file>[^ ]+) (?P<line>[0-9]+): (?P<message>(?s:.*))",
         ),
+        begins="0123456789",
         event_time="time",
         fields={
             "time": "when, UTC",
@@ -163,6 +165,7 @@ FORMATS = (
             r"|direct[0-9]+|static[0-9]+): (?:State changed to (?P<state>[a-z]+)|(?P<message>.*))",
             rf"{_SVLOGD}bird6?: (?P<message>.*)",
         ),
+        begins="b0123456789",
         event_time="time",
         fields={
             "time": "when, where runit writes it",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from kelp.base.formats.format import Format
 from kelp.base.formats.http import (
+    ADDRESS,
     AGENT,
     CLIENT,
+    DIGITS,
     PLAIN_AGENT,
     PLAIN_CLIENT,
     PLAIN_REQUEST,
@@ -65,6 +67,7 @@ FORMATS = (
         source="https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/log-format",
         dataset="ingress",
         patterns=(_PLAIN_INGRESS, _INGRESS),
+        begins=ADDRESS,
         event_time="time_local",
         fields=meanings(
             *_OF_ALL,
@@ -92,6 +95,7 @@ FORMATS = (
         "X-Forwarded-For",
         source="https://httpd.apache.org/docs/2.4/logs.html#combined",
         patterns=(_PLAIN_COMBINED, _COMBINED),
+        begins=ADDRESS,
         event_time="time_local",
         fields=meanings(*_OF_ALL, "host", "x_forwarded_for"),
         examples=(
@@ -105,6 +109,7 @@ FORMATS = (
         title="Error log of nginx",
         source="https://nginx.org/en/docs/ngx_core_module.html#error_log",
         patterns=(_ERROR,),
+        begins=DIGITS,
         event_time="time",
         fields=meanings(
             "remote_addr", "method", "path", "protocol", "host", "referer",

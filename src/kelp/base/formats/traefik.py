@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kelp.base.formats.format import Format, Rest
-from kelp.base.formats.http import AGENT, CLIENT, QUOTED, REQUEST, meanings
+from kelp.base.formats.http import ADDRESS, AGENT, CLIENT, QUOTED, REQUEST, meanings
 
 _SOURCE = "https://doc.traefik.io/traefik/observability/access-logs/"
 
@@ -20,6 +20,7 @@ FORMATS = (
         source=_SOURCE,
         dataset="ingress",
         patterns=(_CLF,),
+        begins=ADDRESS,
         event_time="time_local",
         fields=meanings(
             "remote_addr", "remote_user", "time_local", "method", "path", "protocol", "request",
