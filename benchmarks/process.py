@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -17,17 +17,17 @@ _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 class Process:
     """A running `kelp …`; use as a context manager, it is stopped at the end."""
 
-    def __init__(self, *args: str, log: Path) -> None:
+    def __init__(self, *args: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self._log = log.open("ab")
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("KELP_")}
+        given = {k: v for k, v in os.environ.items() if not k.startswith("KELP_")}
         # What the machine itself logs is no part of what is measured.
-        environment |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
-        environment["KELP_AGENT_FILES"] = "[]"
+        given |= {"KELP_AGENT_JOURNAL_ENABLED": "false", "KELP_AGENT_KMSG_ENABLED": "false"}
+        given |= {"KELP_AGENT_FILES": "[]", **(environment or {})}
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "kelp", *args],
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=environment,
+            env=given,
         )
 
     def __enter__(self) -> Process:

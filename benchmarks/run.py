@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import agent
+import formats
 import server
 from queries import design_queries, heavy_queries
 from table import markdown
@@ -48,6 +49,7 @@ def measure(corpus: Path, work: Path) -> str:
         [
             f"Machine: {machine()}. One zu was {zu:.2f} CPU seconds.\n",
             markdown("Agent", bulk + steady),
+            formats.table(corpus),
             markdown("Server", stored[:costs]),
             markdown("Queries over HTTP, warm, the best of three", stored[costs:answers]),
             markdown("Heavier queries, likewise", stored[answers:]),

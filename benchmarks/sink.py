@@ -25,6 +25,9 @@ class Sink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not self.path.endswith("/segments"):
+                    self.send_error(404)
+                    return
                 sink.take(body, keep)
                 answer = msgspec.json.encode({"duplicate": False})
                 self.send_response(200)
