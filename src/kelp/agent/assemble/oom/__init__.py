@@ -3,7 +3,6 @@
     burst      which lines belong together, line by line
     joiner     Lines in, Lines out: what is unfinished waits, in memory and in the checkpoints
     facts      the joined lines → the record's attributes, read by kelp.base.oom
-    output     joined records and untouched rows as Lines again
     assembler  any source's assembler with the joiner behind it
     ledger     the kills that were read, for who counts them by the cgroups' counters
     untold     kills that only a counter tells of

@@ -6,30 +6,17 @@ Both may keep what is unfinished; their checkpoints are told apart by their keys
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from kelp.agent.assemble.oom.facts import WhoIs
 from kelp.agent.assemble.oom.joiner import OomJoiner, Source
 from kelp.agent.assemble.oom.ledger import KillLedger
+from kelp.agent.assemble.traces.assembler import Inner
 from kelp.model.lines import Lines
 
 _OOM = "oom:"
 
-B_contra = TypeVar("B_contra", contravariant=True)
 B = TypeVar("B")
-
-
-class Inner(Protocol[B_contra]):
-    """An assembler; see kelp.agent.pipeline.Assembler."""
-
-    def assemble(self, raw: B_contra, /) -> Lines:
-        """Records that the batch completes."""
-
-    def expire(self, now_ns: int, /) -> Lines | None:
-        """Records that waited too long."""
-
-    def changes(self) -> dict[str, bytes | None]:
-        """Checkpoints that changed."""
 
 
 class OomAssembler(Generic[B]):

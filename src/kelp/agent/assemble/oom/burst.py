@@ -9,10 +9,10 @@ problem stay records of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from kelp.agent.assemble.traces.lane import Row
 from kelp.base.oom.events import (
     Chosen,
     Event,
@@ -50,21 +50,6 @@ _DECIDE = (Killed, Exiting, NoVictim)
 _ONCE = (Invoked, Summary, TaskIn, LimitReached, Chosen)
 
 Verdict = Literal["take", "pass", "close", "divide"]
-
-
-class Row(NamedTuple):
-    """One record before joining."""
-
-    at: int  # its row in the batch; BEFORE where it came with an earlier one
-    timestamp: int
-    position: int
-    body: bytes
-    marks: Mapping[str, str]
-    told: int  # severity number that the source gives, 0 for none
-
-
-# Row.at of what came with an earlier batch.
-BEFORE = -1
 
 
 def begins(event: Event | None) -> bool:

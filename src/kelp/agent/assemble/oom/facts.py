@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from msgspec import Struct
 
-from kelp.agent.assemble.oom.burst import Row, event_in
+from kelp.agent.assemble.oom.burst import event_in
+from kelp.agent.assemble.traces.lane import Row
 from kelp.base.oom.assemble import Assembler
 from kelp.base.oom.calendar import Calendar, Stamp
 from kelp.base.oom.events import Killed, Sharing

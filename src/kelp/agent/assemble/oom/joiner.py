@@ -8,7 +8,7 @@ agent's checkpoints, so that a report is one record through restarts too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 
 import numpy as np
@@ -16,14 +16,17 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from kelp.agent.assemble.oom import metrics
-from kelp.agent.assemble.oom.burst import BEFORE, BEGINNINGS, Burst, Row, begins, event_in
+from kelp.agent.assemble.oom.burst import BEGINNINGS, Burst, begins, event_in
 from kelp.agent.assemble.oom.facts import Reading, WhoIs, attributes, divided, kills_of_rows
 from kelp.agent.assemble.oom.ledger import KillLedger
-from kelp.agent.assemble.oom.output import Made, made_lines, merged
 from kelp.agent.assemble.oom.pending import Pending, Waiting
+from kelp.agent.assemble.traces.evidence import Bodies
+from kelp.agent.assemble.traces.lane import BEFORE, Record, Row
+from kelp.agent.assemble.traces.output import Made, made_lines, merged
 from kelp.base.oom.line import KernelLine
-from kelp.model.lines import Lines
+from kelp.model.lines import NO_STREAM, Lines
 from kelp.model.raw import Instance
+from kelp.model.severity import ERROR
 from kelp.model.stream import DATASET_KERNEL
 
 # Real time for which an open report waits for its next line, decided or not: the lines' own times
@@ -62,15 +65,17 @@ class OomJoiner:
         work = _Work(lines, own)
         for key, rows, hints in work.lanes(self._pending):
             self._lane(work, key, rows, hints)
-        if not (work.gone or work.made):
+        if not (work.gone or len(work.made)):
             return lines
-        return merged(lines, work.gone, work.made)
+        return merged(lines, work.bodies, work.gone, work.made)
 
     def expire(self, now_ns: int) -> Lines | None:
         """Reports whose next line did not come in time; None where none."""
         late = self._pending.late(now_ns, _patience_ns)
-        made = [m for waiting in late for m in self.records(waiting.instance, waiting.burst)]
-        return made_lines(made, now_ns, told_first=True) if made else None
+        made = Made()
+        for waiting in late:
+            self.give_out(waiting.instance, waiting.burst, made)
+        return made_lines(made, now_ns, told_first=True) if len(made) else None
 
     def changes(self) -> dict[str, bytes | None]:
         """What to write (bytes) or delete (None) among the checkpoints since the last call."""
@@ -83,15 +88,13 @@ class OomJoiner:
         """Take the rows of one instance that may matter through its open report."""
         waiting = self._pending.take(key)
         instance = waiting.instance if waiting else work.instance_of(rows[0])
-        walk = _Walk(self, instance, waiting.burst if waiting else None)
-        walk.follow(work, rows, hints)
-        work.made += walk.made
+        walk = _Walk(self, instance, waiting.burst if waiting else None, work)
+        walk.follow(rows, hints)
         burst = walk.burst
         if burst is not None:
             work.gone += [row.at for row in burst.rows if row.at != BEFORE]
             burst.rows = [row._replace(at=BEFORE) for row in burst.rows]
             self._pending.keep(key, Waiting(instance, burst, work.lines.observed_ns))
-        work.gone += walk.gone
 
     def kernel_line(self, row: Row, instance: Instance) -> KernelLine | None:
         """The row as the kernel's; None where it is another program's."""
@@ -104,19 +107,21 @@ class OomJoiner:
         """Of one record."""
         return self._source.max_bytes
 
-    def records(self, instance: Instance, burst: Burst) -> list[Made]:
+    def give_out(self, instance: Instance, burst: Burst, made: Made) -> None:
         """A report that has ended, as a record a kill; as one record where it tells of none."""
         read = self._source.read
         kills = kills_of_rows(burst.rows, read, self._source.zone)
         if not kills:
-            return [Made(instance, burst.rows, {})]
-        made = []
+            made.add(instance, NO_STREAM, Record(burst.rows, 0))
+            return
         for rows, kill in divided(burst.rows, kills, read):
-            made.append(Made(_of_kernel(instance), rows, attributes(kill, self._who_is)))
-            self._ledger.note(kill, rows[0].timestamp)
+            first = rows[0]
+            marks = {**first.marks, **attributes(kill, self._who_is)}
+            rows[0] = first._replace(marks=marks, told=ERROR)
+            made.add(_of_kernel(instance), NO_STREAM, Record(rows, 0))
+            self._ledger.note(kill, first.timestamp)
             metrics.KILLS.labels(kill.outcome).inc()
         metrics.JOINED_LINES.inc(len(burst.rows))
-        return made
 
     def _restored(self, instance: Instance, rows: Iterable[Row]) -> Burst:
         burst = Burst()
@@ -144,10 +149,9 @@ class _Walk:
     joiner: OomJoiner
     instance: Instance
     burst: Burst | None
-    made: list[Made] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
+    work: _Work
 
-    def follow(self, work: _Work, rows: list[int], hints: list[int]) -> None:
+    def follow(self, rows: list[int], hints: list[int]) -> None:
         """Look at the rows while a report is open, and at those with a word of one."""
         hint = 0
         at = 0
@@ -158,7 +162,7 @@ class _Walk:
                 if hint == len(hints):
                     return
                 at = int(np.searchsorted(rows, hints[hint]))
-            self._feed(work.row(rows[at]))
+            self._feed(self.work.row(rows[at]))
             at += 1
 
     def _feed(self, row: Row) -> None:
@@ -180,11 +184,12 @@ class _Walk:
     def _close(self, *, divided: bool) -> None:
         assert self.burst is not None
         rows = self.burst.rows
+        # Before the records are made: each stands where its first row stood.
+        self.work.gone += [row.at for row in rows if row.at != BEFORE]
         if divided:
-            self.made.append(Made(self.instance, rows, {}))
+            self.work.made.add(self.instance, NO_STREAM, Record(rows, 0))
         else:
-            self.made += self.joiner.records(self.instance, self.burst)
-        self.gone += [row.at for row in rows if row.at != BEFORE]
+            self.joiner.give_out(self.instance, self.burst, self.work.made)
         self.burst = None
 
 
@@ -193,7 +198,8 @@ class _Work:
 
     def __init__(self, lines: Lines, own: list[bool]) -> None:
         self.lines = lines
-        self.made: list[Made] = []
+        self.bodies = Bodies(lines.body)
+        self.made = Made()
         self.gone: list[int] = []
         self._own = np.array(own, np.bool_)
 
@@ -225,7 +231,7 @@ class _Work:
             at,
             int(lines.timestamp[at]),
             int(lines.position[at]),
-            lines.body[at].as_py(),
+            self.bodies.bytes_of(at),
             lines.marks.get(at, {}),
             0 if lines.told is None else int(lines.told[at]),
         )

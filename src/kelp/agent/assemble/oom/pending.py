@@ -8,18 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kelp.agent.assemble.oom.burst import BEFORE, Burst, Row
+from kelp.agent.assemble.oom.burst import Burst
+from kelp.agent.assemble.traces.lane import BEFORE, Row
+from kelp.agent.assemble.traces.pending import SavedRow
 from kelp.model.raw import Instance
 
 _log = logging.getLogger(__name__)
-
-
-class _SavedRow(msgspec.Struct, array_like=True):
-    timestamp: int
-    position: int
-    body: bytes
-    marks: dict[str, str]
-    told: int
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -27,7 +21,7 @@ class _Saved(msgspec.Struct, array_like=True):
 
     instance: str
     labels: dict[str, str]
-    rows: list[_SavedRow]
+    rows: list[SavedRow]
 
 
 @dataclass
@@ -107,8 +101,7 @@ class Pending:
 
 def _encoded(waiting: Waiting) -> bytes:
     rows = [
-        _SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told)
-        for r in waiting.burst.rows
+        SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in waiting.burst.rows
     ]
     return msgspec.msgpack.encode(_Saved(waiting.instance.key, waiting.instance.labels, rows))
 

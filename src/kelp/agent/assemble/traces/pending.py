@@ -23,7 +23,9 @@ Key = tuple[str, int]  # key of the instance, its stream
 BUDGET_BYTES = 64 << 20
 
 
-class _SavedRow(msgspec.Struct, array_like=True):
+class SavedRow(msgspec.Struct, array_like=True):
+    """One row of a checkpoint."""
+
     timestamp: int
     position: int
     body: bytes
@@ -40,7 +42,7 @@ class _Saved(msgspec.Struct, array_like=True):
     states: list[str]
     sure: int
     part: int
-    rows: list[_SavedRow]
+    rows: list[SavedRow]
 
 
 @dataclass
@@ -135,7 +137,7 @@ def _name(key: Key) -> str:
 
 def _encode(key: Key, waiting: Waiting) -> bytes:
     lane = waiting.lane
-    rows = [_SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in lane.rows]
+    rows = [SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in lane.rows]
     states = sorted(lane.states)
     labels = waiting.instance.labels
     return msgspec.msgpack.encode(
