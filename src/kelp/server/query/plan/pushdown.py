@@ -35,6 +35,9 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
 _OTHER = "[^a-zA-Z0-9]"  # what stands for an underscore in a key
 _ERROR_KEYS = f"{_OTHER}{{2}}error(?:{_OTHER}details)?{_OTHER}{{2}}"
 _MAX_KEYS = 60  # flags are bits of one number
+_MAX_STREAMS = 2000  # whose values of one label stand in the query's text
+_MAX_TEXT = 150_000  # of definitions; the engine takes 256 KiB in all
+_MAX_WEIGHT = 200_000  # see Definitions.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,8 @@ def _own(
 ) -> tuple[Field, str]:
     """What a label is before any stage, and where the stream or the metadata has it."""
     having = {i: labels[name] for i, labels in sorted(selected.labels.items()) if name in labels}
+    if len(having) > _MAX_STREAMS:
+        raise Unsaid
     if having:
         values = array(map(string, having.values()))
         value = reading.name(f"transform(stream_id, {array(map(str, having))}, {values}, '')")
@@ -197,12 +202,14 @@ def _assembled(
     if labels is None:
         labels = tuple(sorted(output_names(rest) or ()))
     keys = {n: reading.fields.get(n, ABSENT) for n in labels if _stays(n, kept)}
-    if len(keys) > _MAX_KEYS:
-        raise Unsaid
     states = _states(node, value)
     bad_sql = name(either(bad))
+    define = reading.definitions.clause()
+    weight = reading.definitions.weight
+    if len(keys) > _MAX_KEYS or len(define) > _MAX_TEXT or weight > _MAX_WEIGHT:
+        raise Unsaid
     return Pushdown(
-        reading.definitions.clause(), passes, bad_sql, keys, states, whole,
+        define, passes, bad_sql, keys, states, whole,
         tuple(reading.hidden), derive_level,
     )  # fmt: skip
 

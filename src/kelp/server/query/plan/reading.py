@@ -31,6 +31,7 @@ from kelp.server.query.sql.text import all_of, any_of, either, string
 from kelp.server.query.streams import Selected
 from kelp.server.query.template import nodes
 from kelp.server.query.template.compile import Template
+from kelp.server.query.template.evaluate import MAX_OUTPUT
 
 PARSERS = (ast.Json, ast.Logfmt, ast.Regexp, ast.Pattern, ast.Fields)
 _COLOURS = "['\\x1b', '\\xc2\\x9b']"  # what a colour's code begins with
@@ -92,8 +93,7 @@ class Reading:
             case ast.LabelFormat():
                 self._format_labels(stage)
             case ast.LineFormat():
-                template = _concatenation(line_template(stage))
-                self.line = self.name(_joined(template, self.fields))
+                self.line = self._formatted(line_template(stage), self.fields)
             case ast.Decolorize():
                 self._trust(f"NOT multiSearchAny({self.line}, {_COLOURS})")
             case ast.Drop():
@@ -174,11 +174,16 @@ class Reading:
                 self._rename(assignment.name, assignment.value)
                 continue
             before = dict(self.fields) if before is None else before
+            text = self._formatted(templates[assignment.name], before)
             if assignment.name in self.fields:
-                text = _joined(_concatenation(templates[assignment.name]), before)
-                self._set(assignment.name, Field(self.name(text), "1"), "1")
-            else:
-                _concatenation(templates[assignment.name])  # what may fail is not said
+                self._set(assignment.name, Field(text, "1"), "1")
+
+    def _formatted(self, template: Template, fields: Mapping[str, Field]) -> str:
+        """What a template makes, where it makes anything: it fails when that gets too long."""
+        text = self.name(_joined(_concatenation(template), fields))
+        if template.fields:
+            self._trust(f"length({text}) <= {MAX_OUTPUT}")
+        return text
 
     def _rename(self, name: str, source: str) -> None:
         if name in _ERRORS or source in _ERRORS or source not in self.fields:

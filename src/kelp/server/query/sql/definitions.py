@@ -7,7 +7,10 @@ SELECT, and named from there on.
 
 from __future__ import annotations
 
+import re
+
 _SHORT = 24  # what is no longer than this may as well be repeated
+_NAME = re.compile(r"\bkelp_[0-9]+\b")
 
 
 class Definitions:
@@ -15,12 +18,28 @@ class Definitions:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._weights: dict[str, int] = {}
 
     def name(self, expression: str) -> str:
         """What stands for the expression from here on; equal ones share a name."""
         if len(expression) <= _SHORT:
             return expression
-        return self._names.setdefault(expression, f"kelp_{len(self._names) + 1}")
+        if expression not in self._names:
+            weight = len(expression) + sum(
+                self._weights.get(name, 0) for name in _NAME.findall(expression)
+            )
+            self._names[expression] = f"kelp_{len(self._names) + 1}"
+            self._weights[self._names[expression]] = weight
+        return self._names[expression]
+
+    @property
+    def weight(self) -> int:
+        """How long the longest text would be with expressions in place of all names.
+
+        The engine may put them there when it plans a query, and of names that are made of names
+        twice each, few are needed to keep it busy for ever.
+        """
+        return max(self._weights.values(), default=0)
 
     def clause(self) -> str:
         """The WITH clause, with a blank behind it; empty where nothing has been named."""

@@ -1,0 +1,123 @@
+"""Which range aggregations run in SQL, and that what does not is answered all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from kelp.base.settings import Query
+from kelp.server.ports import BudgetError, QueryError, Scope
+from kelp.server.query.service import QueryService
+from kelp.server.result import Vector
+from kelp.server.store.store import Store
+from tests.server.query.store import EPOCH, SECOND, Line, insert
+
+LINES = [
+    Line({"app": "a", "pod": "1"}, 1 * SECOND, b'{"level":"info","n":"5","took":"1.5s"}'),
+    Line({"app": "a", "pod": "2"}, 2 * SECOND, b'{"level":"error","n":7,"size":"2KB"}'),
+    Line({"app": "a", "pod": "2"}, 3 * SECOND, b"GET /x 200 17", {"user": "bob"}, severity=17),
+    Line({"app": "a", "pod": "2"}, 4 * SECOND, b"level=warn n=9 took=2m", {"user": "eve"}),
+]
+
+IN_SQL = [
+    'avg_over_time({app="a"} | json | unwrap n [1m]) by (level)',
+    'quantile_over_time(0.5, {app="a"} | json | unwrap n [1m]) by (pod)',
+    'stddev_over_time({app="a"} | logfmt | unwrap n [1m]) by ()',
+    'first_over_time({app="a"} | logfmt | unwrap n [1m]) by (level)',
+    'sum by (level) (rate({app="a"} | logfmt | unwrap n [1m]))',
+    'max_over_time({app="a"} | logfmt | unwrap duration(took) [1m]) by (level)',
+    'min_over_time({app="a"} | json | unwrap bytes(size) [1m]) by (level)',
+    'sum by (level) (count_over_time({app="a"} | json | logfmt [1m]))',
+    'sum by (level) (count_over_time({app="a"} | json | took > 1s [1m]))',
+    'sum by (level) (count_over_time({app="a"} | json | size > 1KB [1m]))',
+    'sum by (level) (bytes_over_time({app="a"} | json [1m]))',
+    'sum by (kind) (rate({app="a"} | json | label_format kind=level [1m]))',
+    'sum by (kind) (rate({app="a"} | json | label_format kind="{{.level}}!" [1m]))',
+    'sum by (w) (rate({app="a"} | json | line_format "{{.level}} x" | pattern "<w> x" [1m]))',
+    'sum by (level) (rate({app="a"} | json | drop __error__, n [1m]))',
+    'sum by (pod) (rate({app="a"} | json a="level" | a != "" [1m]))',
+    'count_over_time({app="a"} | pattern "<verb> <path> <status> <size>" [1m])',
+    'max_over_time({app="a"} | regexp "(?P<verb>[A-Z]+) .* (?P<size>[0-9]+)" | unwrap size [1m])',
+    'sum without (pod) (count_over_time({app="a"} | pattern "<verb> <_>" [1m]))',
+    'count_over_time({app="a"} | json | keep level, app [1m])',
+    'count_over_time({app="a"} | user="bob" [1m])',
+    'sum by (user) (count_over_time({app="a"} | user != "" [1m]))',
+    'sum by (detected_level) (count_over_time({app="a"} | json [1m]))',
+    'sum(count_over_time({app="a"} | detected_level="error" [1m]))',
+    'absent_over_time({app="a"} | json | unwrap n [1m])',
+]
+ROW_BY_ROW = [
+    'count_over_time({app="a"} | json [1m])',
+    'sum by (level_extracted) (count_over_time({app="a"} | json [1m]))',
+    'sum by (level) (count_over_time({app="a"} | json | n=ip("10.0.0.0/8") [1m]))',
+    'sum by (k) (rate({app="a"} | json | label_format k="{{.level | upper}}" [1m]))',
+    'sum by (level) (rate({app="a"} | logfmt --strict [1m]))',
+    'sum by (level) (rate({app="a"} | unpack [1m]))',
+]
+
+
+@pytest.fixture
+def derived(store: Store) -> QueryService:
+    return QueryService(store.engine, Query(), store.dialect)
+
+
+def _questions(service: QueryService, query: str, scope: Scope) -> list[str]:
+    explained = service.explain(query, scope, start_ns=EPOCH, end_ns=EPOCH + 60 * SECOND)
+    questions: list[str] = explained["sql"]
+    return questions
+
+
+def _answer(service: QueryService, query: str, scope: Scope) -> object:
+    try:
+        found = service.instant(query, scope, time_ns=EPOCH + 60 * SECOND).data
+    except QueryError as e:
+        return str(e)
+    assert isinstance(found, Vector)
+    return {tuple(sorted(s.labels.items())): pytest.approx(s.value) for s in found.samples}
+
+
+@pytest.mark.parametrize("query", IN_SQL)
+def test_in_sql_and_row_by_row_the_answer_is_one(
+    store: Store, derived: QueryService, scope: Scope, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert(store, scope.tenant, LINES)
+    (question,) = _questions(derived, query, scope)
+    assert " GROUP BY flags" in question
+    got = _answer(derived, query, scope)
+    monkeypatch.setattr("kelp.server.query.plan.ranges.push_down", lambda *_, **__: None)
+    assert _answer(derived, query, scope) == got
+
+
+@pytest.mark.parametrize("query", ROW_BY_ROW)
+def test_row_by_row(store: Store, derived: QueryService, scope: Scope, query: str) -> None:
+    insert(store, scope.tenant, LINES)
+    assert not any(" GROUP BY flags" in sql for sql in _questions(derived, query, scope))
+
+
+def test_texts_that_double_do_not_keep_the_engine_busy(
+    store: Store, derived: QueryService, scope: Scope
+) -> None:
+    insert(store, scope.tenant, LINES)
+    doubled = "| label_format k=`{{.k}}{{.k}}` " * 15
+    query = f'sum by (k) (count_over_time({{app="a"}} | json k="level" {doubled} [1m]))'
+    assert not any(" GROUP BY flags" in sql for sql in _questions(derived, query, scope))
+
+
+def test_many_streams_are_read_whatever_the_length_of_their_names(
+    store: Store, derived: QueryService, scope: Scope
+) -> None:
+    lines = [
+        Line({"app": "a", "pod": f"a-pod-of-a-name-{i:030}"}, i, b"n=%d" % i) for i in range(2500)
+    ]
+    insert(store, scope.tenant, lines)
+    query = 'max(max_over_time({app="a"} | logfmt | unwrap n [1m]) by (pod))'
+    found = derived.instant(query, scope, time_ns=EPOCH + 59 * SECOND).data
+    assert isinstance(found, Vector)
+    assert [2499.0] == [sample.value for sample in found.samples]
+
+
+def test_samples_count_towards_the_budget(store: Store, scope: Scope) -> None:
+    insert(store, scope.tenant, [Line({"app": "a"}, i, b"n=%d" % i) for i in range(20_000)])
+    service = QueryService(store.engine, Query(max_memory_bytes=300_000), store.dialect)
+    query = 'quantile_over_time(0.5, {app="a"} | logfmt | unwrap n [1m]) by (app)'
+    with pytest.raises(BudgetError, match="max_memory_bytes"):
+        service.instant(query, scope, time_ns=EPOCH + 59 * SECOND)
