@@ -4,7 +4,7 @@ Two ways, used together. By their names: what stands behind `--password`, `token
 `Authorization:` or before the @ of a URL. And by their look: PEM blocks, JWTs, keys of well-known
 services, e-mail addresses, and long words of mixed letters and digits. What is not sure goes too;
 only what a support case cannot do without is spared: digests (`sha256:…`), ids of containers
-(by their prefixes, and those given as `spared`), paths, numbers, names of pods.
+(those given as `spared`, and what kubelet, runtimes and kernel call one), paths, numbers, names.
 
 Patterns are RE2's and run over bytes, so that the time is linear in the size whatever a process
 writes into its arguments. Left out: secrets in words that nothing tells apart from plain text
@@ -14,7 +14,7 @@ writes into its arguments. Left out: secrets in words that nothing tells apart f
 from __future__ import annotations
 
 import re  # for the type of a match alone; patterns are RE2's
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -43,7 +43,9 @@ _SECRET_NAME = re2.compile(f"(?i)(?:{_SECRET})|(?:^|[-_.])(?:{_SHORT_SECRET})$".
 _HARMLESS = re2.compile(
     rb"(?i)(?:(?:file|path|dir|folder|name|ttl|type|namespace|mount|rotation|timeout|expiration|"
     rb"expiry|audience|issuer|enabled|url|uri|endpoint|lookup|count|size|mode|method|version|"
-    rb"projection|provider|plugin|webhook|config)s?$)|(?:^(?:old)?pwd$)"
+    rb"projection|provider|plugin|webhook|config|cleaner|clean-?up|period|interval|sync|tracking|"
+    rb"review|request|\.(?:go|py|rs|java|c|cc|js))s?$)|(?:^(?:old)?pwd$)|"
+    rb"(?:(?:burst|max|min|num|total|available)[-_]?tokens?$)|credential-id$"
 )
 _HARMLESS_VALUE = re2.compile(rb"(?i)(?:true|false|null|nil|none|yes|no|on|off|<nil>)$")
 
@@ -57,7 +59,7 @@ _BEARER = re2.compile(rb"(?i)\b(bearer[ \t]+)[A-Za-z0-9._~+/=-]{6,}")
 _NAMED = re2.compile(
     (
         rf"(?i)(^|[^\w.-])({_NAME})"
-        r"""(\\?["']?[ \t]*(?:[:=]|=>)[ \t]*)"""
+        r"""(\\?["']?[ \t]*(?:[:=]|=>)[ \t]*\[?)"""
         rf"""({_QUOTED}|\\"[^"\\]*(?:\\")?|[^\s,;&"']+)"""
     ).encode()
 )
@@ -65,7 +67,9 @@ _FLAG = re2.compile(
     rf"(?i)(^|[^\w-])(--?(?:{_NAME}))([ \t]+)({_QUOTED}|[^\s\"'-][^\s\"']*)".encode()
 )
 # Arguments as a list, and environments as Kubernetes and the runtimes write them into their logs.
-_LISTED = re2.compile(rf"(?i)(--?(?:{_NAME})\\?[\"'],\s*\\?[\"'])(?:[^\"'\\]|\\[^\"'])+".encode())
+_LISTED = re2.compile(
+    rf"(?i)([\"'\s]--?(?:{_NAME})\\?[\"'],\s*\\?[\"'])(?:[^\"'\\]|\\[^\"'])+".encode()
+)
 _VARIABLE = re2.compile(
     (
         rf"(?i)((?:\\?\"(?:name|key)\\?\"\s*:\s*\\?\"|\b(?:Name|Key):)(?:{_NAME})"
@@ -86,7 +90,14 @@ _KNOWN_FORMS = re2.compile(
     rb"|\bsk[-_](?:(?:live|test|ant|proj|or)[-_])?[\w-]{16,}"
     rb"|\bAIza[\w-]{30,}|\bya29\.[\w.-]{16,}|\bnpm_[A-Za-z0-9]{20,}|\bpypi-[\w-]{16,}"
     rb"|\bhvs\.[\w-]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bdop_v1_[0-9a-f]{32,}"
-    rb"|\b[a-z0-9]{6}\.[a-z0-9]{16}\b"  # a bootstrap token of kubeadm
+)
+# Of kubeadm. Names of events are written likewise, behind their point with hexadecimal digits only.
+_BOOTSTRAP = re2.compile(rb"(^|[^\w.-])[a-z0-9]{6}\.([a-z0-9]{16})\b")
+# Where kubelet, runtimes and the kernel name a container or a sandbox by its id.
+_NAMED_ID = re2.compile(
+    rb"(?i)(?:container|sandbox)(?:_?id|status)?(?: id| to stop)?(?: for)?"
+    rb"[\\\"=: ]{1,4}([0-9a-f]{64})\b"
+    rb"|(?:cpuset=|k8s\.io/|moby/|disconnected\" id=|\"(?:data|id)\":\")([0-9a-f]{64})\b"
 )
 _EMAIL = re2.compile(rb"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+([A-Za-z]{2,})\b")
 # systemd's instances look like e-mail addresses: user@1000.service
@@ -102,13 +113,15 @@ _PEM_BEGIN, _PEM_END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 _PEM_LINES = re2.compile(rb"(?:[A-Za-z0-9+/=,: \t\r\n-]|\\[nr])*")
 _MAX_PEM_BYTES = 32 << 10
 
-# How often letters of one kind (a-z, A-Z, 0-9, others) are followed by one of another: about 0.65
-# in random base64, 0.2 to 0.3 in paths and names.
-_RANDOM_CHANGES = 0.4
+# How often letters of one kind (a-z, A-Z, 0-9, others) are followed by one of another: about 0.6 in
+# random base64, 0.4 in random base36, 0.2 to 0.3 in names that somebody wrote.
+_MIXED_CHANGES, _SINGLE_CASE_CHANGES = 0.4, 0.3
+# In base64 every 64th letter is a path's separator: a part that long is there nearly always.
+_MIN_DRAWN_RUN = 14
 _KINDS = bytes(
     1 if 97 <= c <= 122 else 2 if 65 <= c <= 90 else 3 if 48 <= c <= 57 else 4 for c in range(256)
 )
-_DIGITS, _LETTERS = b"0123456789", b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS, _HEX = b"0123456789", b"0123456789abcdefABCDEF"
 
 
 class Redactor:
@@ -137,8 +150,10 @@ class Redactor:
         data = _P_FLAG.sub(rb"\1" + _R, data)
         data = _U_FLAG.sub(rb"\1" + _R, data)
         data = _KNOWN_FORMS.sub(_R, data)
+        data = _BOOTSTRAP.sub(_bootstrap, data)
         data = _EMAIL.sub(_email, data)
-        out: bytes = _LONG.sub(self._long, data)
+        spared = self._spared | {a or b for a, b in _NAMED_ID.findall(data)}
+        out: bytes = _LONG.sub(lambda match: _long(match, spared), data)
         return out
 
     def text(self, text: str) -> str:
@@ -182,21 +197,24 @@ class Redactor:
                 self._seen[text] = found
         return found
 
-    def _long(self, match: Match) -> bytes:
-        prefix, word = match[1] or b"", match[2]
-        if word in self._spared or (prefix and _ID.match(word)):
-            return match[0]
-        if _is_random(word):
-            return prefix + _R
-        out: bytes = prefix + _RUN.sub(self._run, word)
-        return out
 
-    def _run(self, match: Match) -> bytes:
-        """A run of letters and digits within a longer word, as a path has them."""
-        prefix, word = match[1], match[2]
-        if word in self._spared or (prefix and _ID.match(word)) or not _is_random_run(word):
-            return match[0]
+def _long(match: Match, spared: Set[bytes]) -> bytes:
+    """A long word, with what looks drawn in it taken out."""
+    prefix, word = match[1] or b"", match[2]
+    if word in spared or (prefix and _ID.match(word)):
+        return match[0]
+    if _is_random(word):
         return prefix + _R
+    out: bytes = prefix + _RUN.sub(lambda run: _run(run, spared), word)
+    return out
+
+
+def _run(match: Match, spared: Set[bytes]) -> bytes:
+    """A run of letters and digits within a longer word, as a path has them."""
+    prefix, word = match[1], match[2]
+    if word in spared or (prefix and _ID.match(word)) or not _is_random_run(word):
+        return match[0]
+    return prefix + _R
 
 
 def _without_pem(data: bytes) -> bytes:
@@ -218,7 +236,9 @@ def _without_pem(data: bytes) -> bytes:
 
 def _named(match: Match) -> bytes:
     value = match[4].strip(b"\"'\\")
-    if not value or not _is_secret(match[2]) or _HARMLESS_VALUE.match(value) or value == _R:
+    if not value or not _is_secret(match[2]) or _HARMLESS_VALUE.match(value):
+        return match[0]
+    if value == _R or (match[3].endswith(_R[:1]) and value == _R[1:]):
         return match[0]
     quote = next((q for q in (b'\\"', b'"', b"'") if match[4].startswith(q)), b"")
     return match[1] + match[2] + match[3] + quote + _R + quote
@@ -241,6 +261,10 @@ def _assigned(word: str) -> str:
     if not (equals and value and plain and _is_secret(name.strip("-").encode())):
         return ""
     return "" if _HARMLESS_VALUE.match(_bytes(value)) else f"{name}={REDACTED}"
+
+
+def _bootstrap(match: Match) -> bytes:
+    return match[0] if not match[2].translate(None, _HEX) else match[1] + _R
 
 
 def _email(match: Match) -> bytes:
@@ -290,15 +314,27 @@ def _bytes(text: str) -> bytes:
 
 
 def _is_random(word: bytes) -> bool:
-    """Whether a long word of base64's letters looks drawn rather than written."""
-    kinds = word.translate(_KINDS)
-    if not (1 in kinds and 2 in kinds and 3 in kinds):
-        return False
-    changes = sum(a != b for a, b in pairwise(kinds))
-    return changes >= _RANDOM_CHANGES * (len(kinds) - 1)
+    """Whether a long word of base64's letters looks drawn rather than written.
+
+    Of what may be a path, by its longest part: paths have many of them, and short ones.
+    """
+    run = max(word.split(b"/"), key=len)
+    kinds = run.translate(_KINDS)
+    mixed = 1 in kinds and 2 in kinds and 3 in kinds
+    return mixed and len(run) >= _MIN_DRAWN_RUN and _changes(kinds) >= _MIXED_CHANGES
 
 
 def _is_random_run(word: bytes) -> bool:
-    """Whether a run of letters and digits is a number in hexadecimal, or base36, or the like."""
+    """Whether a run of letters and digits is a number in hexadecimal, base36 or the like."""
     digits = len(word) - len(word.translate(None, _DIGITS))
-    return digits >= 4 and len(word) - digits >= 4
+    if digits < 4 or len(word) - digits < 4:
+        return False
+    kinds = word.translate(_KINDS)
+    mixed = 1 in kinds and 2 in kinds
+    is_hex = not mixed and not word.translate(None, _HEX)
+    return is_hex or _changes(kinds) >= (_MIXED_CHANGES if mixed else _SINGLE_CASE_CHANGES)
+
+
+def _changes(kinds: bytes) -> float:
+    """The part of the letters that another kind follows."""
+    return sum(a != b for a, b in pairwise(kinds)) / (len(kinds) - 1)
