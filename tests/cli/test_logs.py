@@ -132,6 +132,14 @@ def test_jsonl_is_an_object_a_line(logs, shop):
     ]
 
 
+def test_fields_are_asked_for_behind_the_filters(logs, shop):
+    for arguments in (["web-0", "-i", "first"], ['{pod="web-0"}'], ["web-0", "--tail", "1"]):
+        status, _, _ = logs(*arguments, "-o", "jsonl", "--fields")
+        assert status == 0
+        query = [params["query"] for path, params in shop.requests if "query" in params][-1]
+        assert query.endswith("\n| fields")
+
+
 def test_json_is_an_array(logs, shop):
     _, out, _ = logs("-o", "json", "-n", "payments", "web-0")
     assert [r["line"] for r in json.loads(out)] == ["first", "proxied"]
@@ -225,6 +233,8 @@ def test_what_is_wrong_is_told(logs, shop, arguments, expected):
         ["web-0", "app", "-c", "app"],
         ["-n", "a", "{}"],
         ["--previous", "{}"],
+        ["--fields"],
+        ["--fields", "-o", "raw"],
     ],
 )
 def test_flags_that_do_not_go_together_are_usage_errors(logs, arguments):

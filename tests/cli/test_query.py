@@ -33,6 +33,13 @@ def test_ranges_steps_and_directions():
     assert params["step"] == "0.25"
 
 
+def test_fields_of_log_queries():
+    _, params = request('{a="b"} # mine', NOW, **flags(), fields=True)
+    assert params["query"] == '{a="b"} # mine\n| fields'
+    with pytest.raises(click.UsageError, match="log queries"):
+        request('rate({a="b"}[1m])', NOW, **flags(), fields=True)
+
+
 def test_an_instant_has_one_time():
     path, params = request("q", NOW, **flags(instant=True, end="1h"))
     assert path == "/loki/api/v1/query"

@@ -53,6 +53,7 @@ class Wanted:
     until: str | None
     tail: int | None
     limit: int | None
+    fields: bool = False
 
     @property
     def is_logql(self) -> bool:
@@ -81,6 +82,11 @@ class Wanted:
 @click.option("-t", "--timestamps", is_flag=True, help="Each line's time before it.")
 @click.option("-o", "--output", type=click.Choice(["default", "raw", "json", "jsonl"]),
               default="default", show_default=True)  # fmt: skip
+@click.option(
+    "--fields",
+    is_flag=True,
+    help="With -o json or jsonl: what each line holds, by its format, under `parsed`.",
+)
 @click.option("--color", "colour", type=click.Choice(["auto", "always", "never"]), default="auto",
               show_default=True, help="auto: on a terminal, unless $NO_COLOR is set.")  # fmt: skip
 @client_options
@@ -105,6 +111,8 @@ def command(
     """
     wanted = _wanted(container_name, **selecting)
     _check(wanted)
+    if wanted.fields and output not in ("json", "jsonl"):
+        raise click.UsageError(f"expected -o json or jsonl with --fields; got -o {output}")
     look = _look(colour, timestamps, sys.stdout.isatty(), wanted.namespace is None)
     show(wanted, Client(connection), _printer(output, look, sys.stdout.buffer))
 
@@ -173,6 +181,7 @@ def make_plan(wanted: Wanted, matchers: Sequence[Matcher], finder: Finder, now_n
     filters = line_filters(
         _patterns("--include", wanted.include), _patterns("--exclude", wanted.exclude)
     )
+    filters += "\n| fields" if wanted.fields else ""
     newest = DEFAULT_LIMIT if _takes_default_limit(wanted) else wanted.limit or None
     tail = None if wanted.tail == -1 else wanted.tail
     if wanted.is_logql:

@@ -33,6 +33,11 @@ DEFAULT_SINCE = "1h"
 @click.option("--forward", is_flag=True, help="The oldest entries of the range, not the newest.")
 @click.option("-o", "--output", type=click.Choice(["default", "raw", "json", "jsonl"]),
               default="default", show_default=True, help="json: the server's answer.")  # fmt: skip
+@click.option(
+    "--fields",
+    is_flag=True,
+    help="Of a log query: what each line holds, by its format, among its labels.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No warnings and no note of the limit.")
 @click.option("--explain", is_flag=True,
               help="Show the plan, the SQL and what it would read; run nothing.")  # fmt: skip
@@ -91,9 +96,12 @@ def request(  # noqa: PLR0913 - one argument for each flag
     step: str | None,
     limit: int,
     forward: bool,
+    fields: bool = False,
 ) -> tuple[str, Params]:
     """The path and the parameters of the request; raises KelpError, click.UsageError."""
     end_ns = moment_ns(end, now_ns)
+    if fields:
+        query = _with_fields(query)
     params: dict[str, str | int | list[str]] = {"query": query, "limit": limit}
     params["direction"] = "forward" if forward else "backward"
     if instant:
@@ -111,6 +119,12 @@ def request(  # noqa: PLR0913 - one argument for each flag
     if step:
         params["step"] = f"{duration_ns(step) / 1e9:g}"
     return "/loki/api/v1/query_range", params
+
+
+def _with_fields(query: str) -> str:
+    if not query.lstrip().startswith("{"):
+        raise click.UsageError("--fields is for log queries: they begin with a {selector}")
+    return f"{query}\n| fields"  # on a line of its own, for a query may end in a comment
 
 
 def _print(lines: Iterable[str]) -> None:
