@@ -267,6 +267,12 @@ def test_containers_are_not_looked_at():
     assert Joining(in_file=True).joiner.join(lines) is lines
 
 
+def test_nor_are_files_of_one_service():
+    labels = {"dataset": "node", "filename": "/var/log/kubelet.log"}
+    lines = kernel_lines(in_syslog(memcg_6()), instance=Instance("kubelet.log", labels))
+    assert Joining(in_file=True).joiner.join(lines) is lines
+
+
 CASES = sorted(SHARED.glob("*/*.json")) if SHARED.exists() else []
 IN_FILES = [p for p in CASES if '"lines"' in p.read_text()]
 

@@ -34,6 +34,10 @@ from kelp.model.stream import DATASET_KERNEL
 _WAIT_DECIDED_NS = 3_000_000_000
 _WAIT_OPEN_NS = 15_000_000_000
 
+# Plain files into which one service alone writes: looking for the kernel's words costs as much as
+# finding the time of a line.
+_OWN_LOGS = ("kube", "etcd", "containerd", "docker", "crio", "audit")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -82,7 +86,9 @@ class OomJoiner:
         return self._pending.changes()
 
     def _may_be_kernels(self, instance: Instance) -> bool:
-        return instance.labels.get("dataset") in self._source.datasets
+        name = instance.labels.get("filename", "").rpartition("/")[2]
+        known = instance.labels.get("dataset") in self._source.datasets
+        return known and not name.startswith(_OWN_LOGS)
 
     def _lane(self, work: _Work, key: str, rows: list[int], hints: list[int]) -> None:
         """Take the rows of one instance that may matter through its open report."""
