@@ -1,10 +1,11 @@
 """What assemble, parse and enrich cost over a corpus of CRI files, each in zu.
 
-    python benchmarks/agent_stages.py CORPUS_DIR [--batch-bytes N] [--small]
+    python benchmarks/agent_stages.py CORPUS_DIR [--batch-bytes N] [--small] [--docker]
 
 One thread; CPU seconds (user + system) of each stage, summed over the batches. A zu (see
 `yardstick.py`) is measured in the same run. `--small` adds the fixed cost: 2,500 lines from 100
-files in one batch.
+files in one batch. `--docker` assembles the same records once more as Docker's json-file driver
+writes them, apart for files without escapes and with them, beside what they cost as CRI.
 """
 
 from __future__ import annotations
@@ -106,11 +107,52 @@ def small_batch(corpus: Path) -> RawBatch:
     return raw_batch(pieces)
 
 
+def as_docker(data: bytes) -> bytes:
+    """The same lines as dockerd writes them; times without the zeros at their end."""
+    out = []
+    for line in data.splitlines():
+        stamp, stream, tag, body = line.split(b" ", 3)
+        text = body.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        for byte in b"<>&":
+            text = text.replace(bytes([byte]), b"\\u%04x" % byte)
+        end = b"\\n" if tag == b"F" else b""
+        time_text = stamp.removesuffix(b"Z").rstrip(b"0").rstrip(b".") + b"Z"
+        out.append(b'{"log":"%s%s","stream":"%s","time":"%s"}\n' % (text, end, stream, time_text))
+    return b"".join(out)
+
+
+def docker(corpus: Path, size: int) -> Iterator[tuple[str, float, float, int]]:
+    """(kind of file, CPU s as Docker's, CPU s as CRI, records) of blocks of the corpus."""
+    for instance, data in blocks(corpus, size):
+        other = as_docker(data)
+        kind = "escapes" if b'\\"' in other else "plain"
+        spent = []
+        for form in (other, data):
+            raw = raw_batch([(instance, form)])
+            assembler = CriAssembler(16 << 20, 60.0, {})
+            begin = time.process_time()
+            records = len(assembler.assemble(raw))
+            spent.append(time.process_time() - begin)
+        yield kind, spent[0], spent[1], records
+
+
+def print_docker(corpus: Path, size: int) -> None:
+    total: dict[str, list[float]] = {}
+    for kind, as_json, as_cri, records in docker(corpus, size):
+        sums = total.setdefault(kind, [0.0, 0.0, 0.0])
+        for i, value in enumerate((as_json, as_cri, records)):
+            sums[i] += value
+    print("assemble, ns/record: json-file, CRI")
+    for kind, (as_json, as_cri, count) in total.items():
+        print(f"{kind:10} {as_json / count * 1e9:8.0f} {as_cri / count * 1e9:6.0f}")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("corpus", type=Path)
     arguments.add_argument("--batch-bytes", type=int, default=BLOCK)
     arguments.add_argument("--small", action="store_true")
+    arguments.add_argument("--docker", action="store_true")
     options = arguments.parse_args()
     pa.set_cpu_count(1)
     zu = zstd_seconds(sorted(options.corpus.rglob("*.log")))
@@ -122,6 +164,8 @@ def main() -> None:
     for name, spent in [*stages.spent.items(), ("all", total)]:
         print(f"{name:10} {spent:8.3f} {spent / zu:6.2f} {spent / stages.records * 1e9:10.0f}")
     print(f"records {stages.records:,}; 1 zu = {zu:.3f} s; target {TARGET_ZU:.1f} zu")
+    if options.docker:
+        print_docker(options.corpus, options.batch_bytes)
     if options.small:
         raw, small = small_batch(options.corpus), Stages()
         for _ in range(20):
