@@ -93,6 +93,19 @@ def test_row_by_row(store: Store, derived: QueryService, scope: Scope, query: st
     assert not any(" GROUP BY flags" in sql for sql in _questions(derived, query, scope))
 
 
+def test_explain_tells_which_stages_sql_follows(
+    store: Store, derived: QueryService, scope: Scope
+) -> None:
+    insert(store, scope.tenant, LINES)
+    asked = {"start_ns": EPOCH, "end_ns": EPOCH + 60 * SECOND}
+    query = 'sum by (level) (rate({app="a"} |= "x" | logfmt | n > 5 [1m]))'
+    (plan,) = derived.explain(query, scope, **asked)["plan"]["of"]
+    assert (["| logfmt", "| n>5"], []) == (plan["in_sql"][1:], plan["row_by_row"])
+    query = 'sum by (level) (rate({app="a"} | unpack | n > 5 [1m]))'
+    (plan,) = derived.explain(query, scope, **asked)["plan"]["of"]
+    assert ["| unpack", "| n>5"] == plan["row_by_row"]
+
+
 def test_texts_that_double_do_not_keep_the_engine_busy(
     store: Store, derived: QueryService, scope: Scope
 ) -> None:

@@ -16,10 +16,13 @@ from kelp.server.query.logql.printer import filter_text, stage_text, to_text
 from kelp.server.query.metric.frame import Steps
 from kelp.server.query.plan import logs
 from kelp.server.query.plan.context import Context
-from kelp.server.query.plan.implicit import settled, with_uses
+from kelp.server.query.plan.grouping import Kept, is_additive, kept_labels
+from kelp.server.query.plan.implicit import settled, settled_range, with_uses
 from kelp.server.query.plan.metrics import evaluate
-from kelp.server.query.plan.prefilter import prefilter
+from kelp.server.query.plan.prefilter import Prefilter, prefilter
+from kelp.server.query.plan.pushdown import push_down
 from kelp.server.query.run import Run
+from kelp.server.query.streams import Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +103,16 @@ def _plan(expression: ast.Expression, context: Context, asked: Asked) -> dict[st
 def _metric_plan(node: ast.Metric, context: Context, asked: Asked) -> dict[str, Any]:
     match node:
         case ast.RangeAggregation():
-            reach_ns = node.range.range_ns + max(node.range.offset_ns, 0)
-            return {
-                "operation": node.op,
-                "range_ns": node.range.range_ns,
-                "offset_ns": node.range.offset_ns,
-                **_pipeline(
-                    node.range.query, context, replace(asked, start_ns=asked.start_ns - reach_ns)
-                ),
-                **(_unwrap(node.range.unwrap) if node.range.unwrap else {}),
-            }
-        case ast.VectorAggregation() | ast.LabelReplace():
-            name = node.op if isinstance(node, ast.VectorAggregation) else "label_replace"
-            return {"operation": name, "of": [_metric_plan(node.expression, context, asked)]}
+            return _range_plan(node, kept_labels(node, None, pushed=False), context, asked)
+        case ast.VectorAggregation():
+            child = node.expression
+            if isinstance(child, ast.RangeAggregation) and is_additive(node.op, child):
+                kept = kept_labels(child, node.grouping, pushed=True)
+                return {"operation": node.op, "of": [_range_plan(child, kept, context, asked)]}
+            return {"operation": node.op, "of": [_metric_plan(child, context, asked)]}
+        case ast.LabelReplace():
+            inner = _metric_plan(node.expression, context, asked)
+            return {"operation": "label_replace", "of": [inner]}
         case ast.BinaryOperation():
             return {
                 "operation": node.op,
@@ -122,16 +122,46 @@ def _metric_plan(node: ast.Metric, context: Context, asked: Asked) -> dict[str, 
             return {"operation": "number", "value": node.value}
 
 
+def _range_plan(
+    node: ast.RangeAggregation, kept: Kept, context: Context, asked: Asked
+) -> dict[str, Any]:
+    """Where SQL follows all stages, no line goes through them but what SQL does not read alike."""
+    reach_ns = node.range.range_ns + max(node.range.offset_ns, 0)
+    asked = replace(asked, start_ns=asked.start_ns - reach_ns)
+    selected = _selected(node.range.query, context, asked)
+    node = settled_range(node, selected)
+    before = prefilter(node.range.query.stages, context.dialect, selected)
+    told = _told(node.range.query, before)
+    derive = context.settings.derive_detected_level
+    if before.rest and push_down(node, kept, before.rest, selected, derive_level=derive):
+        told["in_sql"] = [*before.conditions, *told["row_by_row"]]
+        told["row_by_row"] = []
+    return {
+        "operation": node.op,
+        "range_ns": node.range.range_ns,
+        "offset_ns": node.range.offset_ns,
+        **told,
+        **(_unwrap(node.range.unwrap) if node.range.unwrap else {}),
+    }
+
+
 def _unwrap(node: ast.Unwrap) -> dict[str, Any]:
     return {"unwrap": node.label, "unwrap_filters": [filter_text(f) for f in node.filters]}
 
 
 def _pipeline(query: ast.LogQuery, context: Context, asked: Asked) -> dict[str, Any]:
-    selected = context.streams.select(
+    selected = _selected(query, context, asked)
+    stages = settled(query.stages, selected.labels)
+    return _told(query, prefilter(stages, context.dialect, selected))
+
+
+def _selected(query: ast.LogQuery, context: Context, asked: Asked) -> Selected:
+    return context.streams.select(
         context.run, context.scope, query.matchers, asked.start_ns, asked.end_ns
     )
-    stages = settled(query.stages, selected.labels)
-    before = prefilter(stages, context.dialect, selected)
+
+
+def _told(query: ast.LogQuery, before: Prefilter) -> dict[str, Any]:
     return {
         "selector": to_text(ast.LogQuery(query.matchers)),
         "in_sql": [*before.conditions, *before.read],
