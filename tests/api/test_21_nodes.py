@@ -22,9 +22,8 @@ import yaml
 
 from kelp.base.redact import REDACTED
 from kelp.base.settings import Settings
-from kelp.wire.asks import Presence
 from tests.api.running import Api, Running
-from tests.cli.nodes import agent_settings, answering, waits
+from tests.cli.nodes import ByHand, agent_settings, answering, waits
 from tests.node.host.tree import Tree
 from tests.waiting import wait_until
 
@@ -53,29 +52,6 @@ def mine(server: Running) -> Iterator[Api]:
 
 def error(response: httpx2.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["message"]
-
-
-class ByHand:
-    """An agent that does what a test says."""
-
-    def __init__(self, server: Running, node: str) -> None:
-        self.node = node
-        self.http = httpx2.Client(
-            base_url=server.url,
-            headers={"Authorization": f"Bearer {server.token}", "Kelp-Agent-Id": "by-hand"},
-            timeout=30,
-        )
-
-    def ask(self, wait_s: int = 0) -> Any:
-        body = msgspec.json.encode(Presence(node=self.node))
-        response = self.http.post(f"/kelp/v1/asks?wait_s={wait_s}", content=body)
-        assert response.status_code == 200, response.text
-        return response.json()["ask"]
-
-    def answer(self, ask: Any, data: bytes, **query: Any) -> httpx2.Response:
-        params = {"ask": ask["id"], "part": 0, "last": "true", **query}
-        headers = {"Content-Type": "application/octet-stream"}
-        return self.http.post("/kelp/v1/answers", params=params, content=data, headers=headers)
 
 
 def test_nodes_are_listed(node: Path, mine: Api) -> None:

@@ -6,11 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
 
 from kelp.agent.main import Agent
 from kelp.base.settings import Agent as AgentSettings
 from kelp.base.settings import Journal, Kmsg, Server, Settings, Ship
 from kelp.cli.answers import answers
+from kelp.wire.asks import Presence
 from tests.api.running import Running
 from tests.node.host.tree import Tree
 from tests.waiting import wait_until
@@ -58,8 +63,6 @@ def answering(settings: Settings) -> Iterator[Agent]:
 
 def waits(server: Running, node: str) -> None:
     """Wait until the server knows that the node's agent waits."""
-    import httpx2
-
     headers = {"Authorization": f"Bearer {server.token}"}
 
     def connected() -> bool:
@@ -67,3 +70,26 @@ def waits(server: Running, node: str) -> None:
         return any(n["node"] == node and n["connected"] for n in found)
 
     wait_until(connected, 20)
+
+
+class ByHand:
+    """An agent that does what a test says."""
+
+    def __init__(self, server: Running, node: str) -> None:
+        self.node = node
+        self.http = httpx2.Client(
+            base_url=server.url,
+            headers={"Authorization": f"Bearer {server.token}", "Kelp-Agent-Id": "by-hand"},
+            timeout=30,
+        )
+
+    def ask(self, wait_s: int = 0) -> Any:
+        body = msgspec.json.encode(Presence(node=self.node))
+        response = self.http.post(f"/kelp/v1/asks?wait_s={wait_s}", content=body)
+        assert response.status_code == 200, response.text
+        return response.json()["ask"]
+
+    def answer(self, ask: Any, data: bytes, **query: Any) -> httpx2.Response:
+        params = {"ask": ask["id"], "part": 0, "last": "true", **query}
+        headers = {"Content-Type": "application/octet-stream"}
+        return self.http.post("/kelp/v1/answers", params=params, content=data, headers=headers)

@@ -111,13 +111,16 @@ def _write(pieces: Iterator[bytes], output: str) -> None:
         # Nobody else's to read: it tells much of the node.
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             _copy(pieces, file)
+        manifest = _manifest(part)
         part.rename(target)
     except OSError as e:
         raise KelpError(f"{target}: cannot write: {e.strerror or e}") from e
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-    _tell(target)
+    click.echo(f"{target}: {len(manifest.files)} files, {size(target.stat().st_size)}")
+    for missing in manifest.failed:
+        click.echo(f"kelp: note: without {missing.name}: {printable(missing.reason)}", err=True)
 
 
 def _copy(pieces: Iterator[bytes], file: BinaryIO) -> None:
@@ -125,22 +128,15 @@ def _copy(pieces: Iterator[bytes], file: BinaryIO) -> None:
         file.write(piece)
 
 
-def _tell(target: Path) -> None:
-    manifest = _manifest(target)
-    click.echo(f"{target}: {len(manifest.files)} files, {size(target.stat().st_size)}")
-    for missing in manifest.failed:
-        click.echo(f"kelp: note: without {missing.name}: {printable(missing.reason)}", err=True)
-
-
-def _manifest(target: Path) -> Manifest:
+def _manifest(path: Path) -> Manifest:
     """Read back: an archive that cannot be read is told of now, not when it is needed."""
     try:
-        with tarfile.open(target, "r:gz") as archive:
+        with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 if member.name.endswith(f"/{MANIFEST}"):
                     found = archive.extractfile(member)
                     assert found is not None  # it is a file
                     return msgspec.json.decode(found.read(), type=Manifest)
     except (tarfile.TarError, EOFError, OSError, msgspec.DecodeError) as e:
-        raise KelpError(f"{target}: the archive is damaged: {e}; make it again") from e
-    raise KelpError(f"{target}: the archive is not whole: it has no {MANIFEST}; make it again")
+        raise KelpError(f"the archive that came is damaged: {e}; make it again") from e
+    raise KelpError(f"the archive that came is not whole: it has no {MANIFEST}; make it again")
