@@ -106,6 +106,15 @@ def test_a_pause_ends_it():
     assert ["4242", None] == [r[2].get("oom_pid") for r in joining.join(later)]
 
 
+def test_a_report_whose_end_was_lost_does_not_swallow_what_comes():
+    joining = Joining()
+    begun = kernel_lines(memcg_6()[:3], apart_ns=30_000_000_000)
+    found = joining.join(begun)
+    others = [f"audit: type={i}" for i in range(10)]
+    found += joining.join(kernel_lines(others, first=3, apart_ns=30_000_000_000))
+    assert others[4:] == [r[1] for r in found if r[0] > 6]
+
+
 def test_each_of_a_group_is_a_record():
     joining = Joining()
     joining.join(kernel_lines(group_6((7, 8, 9))))

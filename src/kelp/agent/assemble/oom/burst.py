@@ -35,6 +35,8 @@ from kelp.base.problems import tells_of_kernel_problem
 SETTLE_NS = 2_000_000_000
 # A slow console holds the kernel up between two lines of a task table.
 PAUSE_NS = 60_000_000_000
+# And from its first line to its decision: what comes later is something else's.
+SPAN_NS = 180_000_000_000
 MAX_LINES = 16_384
 
 # Words of which one stands in every line that can begin a report.
@@ -108,7 +110,9 @@ class Burst:
         return SETTLE_NS if self.decided else PAUSE_NS
 
     def _too_late(self, row: Row) -> bool:
-        return abs(row.timestamp - self.rows[-1].timestamp) > self.patience_ns()
+        since_first = row.timestamp - self.rows[0].timestamp
+        since_last = abs(row.timestamp - self.rows[-1].timestamp)
+        return since_last > self.patience_ns() or (not self.decided and since_first > SPAN_NS)
 
     def _behind_decision(self, event: Event | None) -> Verdict:
         if isinstance(event, (Killed, Exiting)):
