@@ -101,6 +101,7 @@ def test_names_of_joins_reach_both_sides() -> None:
         ('{a="b"} | pod_extracted="1"', [JSON], '| fields pod_extracted | pod_extracted="1"'),
         ('{a="b"} | app="1"', [JSON], '| app="1"'),
         ('{a="b"} | kelp_truncated="1"', [JSON], '| kelp_truncated="1"'),
+        ('{a="b"} | problem="1" | oom_pid="2"', [JSON], '| problem="1" | oom_pid="2"'),
         ('{a="b"} | trace_id="1"', [PLAIN], '| fields trace_id | trace_id="1"'),
         ('{a="b"} | trace_id="1"', [PLAIN, PUSHED], '| fields trace_id | trace_id="1"'),
         ('{a="b"} | status="1"', [PLAIN, PUSHED], '| status="1"'),

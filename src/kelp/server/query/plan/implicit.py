@@ -31,10 +31,11 @@ _PASSING = frozenset({"topk", "bottomk", "approx_topk", "sort", "sort_desc"})
 # as well. A field of such a name is to be had by `| fields`.
 _OF_STREAMS = frozenset({
     "app", "boot_id", "cluster", "container", "dataset", "filename", "format", "namespace", "node",
-    "pod", "pod_uid", "restart", "stream", "unit", SERVICE_NAME, DETECTED_LEVEL,
+    "pod", "pod_uid", "problem", "restart", "stream", "unit", SERVICE_NAME, DETECTED_LEVEL,
 })  # fmt: skip
-# Marks of agents (kelp.truncated …) and what queries make themselves (__error__ …).
-_NO_FIELDS = ("kelp_", "__")
+# What agents mark records with (kelp.truncated …, problem_device, oom_pid), and what queries make
+# themselves (__error__ …).
+_NO_FIELDS = ("kelp_", "problem_", "oom_", "__")
 
 
 # --- names that stand around -------------------------------------------------------------------
