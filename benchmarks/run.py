@@ -15,8 +15,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import agent
 import formats
+
+import agent
 import server
 from queries import design_queries, heavy_queries
 from table import markdown

@@ -21,7 +21,7 @@ from kelp.server.query import catalog, deleting, explaining, losses, tailing, tr
 from kelp.server.query.budget import Budget
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
-from kelp.server.query.logql.errors import meaning_error
+from kelp.server.query.logql.errors import errors_at, meaning_error
 from kelp.server.query.logql.parser import parse, parse_log_query, parse_matchers
 from kelp.server.query.logql.printer import format_query
 from kelp.server.query.metric.frame import Steps
@@ -92,7 +92,8 @@ class QueryService:
             return self._answer(Scalar(time_ns, scalar_value(expression)), context)
         frame = evaluate(with_uses(expression), Steps(time_ns, 1, 1), context, instant=True)
         ordered = keeps_order(expression)
-        found = vector_of(frame, time_ns, ordered=ordered, max_series=self._settings.max_series)
+        with errors_at(expression.at):
+            found = vector_of(frame, time_ns, ordered=ordered, max_series=self._settings.max_series)
         return self._answer(found, context)
 
     def range(  # noqa: PLR0913 - a request has these parts
@@ -119,7 +120,8 @@ class QueryService:
             times = steps.times_ns()
             return self._answer(Matrix([Series({}, times, [value] * len(times))]), context)
         frame = evaluate(with_uses(expression), steps, context, instant=False)
-        return self._answer(matrix_of(frame, steps, self._settings.max_series), context)
+        with errors_at(expression.at):
+            return self._answer(matrix_of(frame, steps, self._settings.max_series), context)
 
     def _log_range(
         self,

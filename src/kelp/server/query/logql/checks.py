@@ -132,7 +132,9 @@ def vector_parameter(
         message = f"invalid parameter (must be greater than 0) {name}({parameter.text}"
         raise parse_error(message, parameter.at)
     if name == "approx_topk" and by is not None:
-        raise parse_error(f"grouping not allowed for {name} aggregation", by.at)
+        raise parse_error(
+            f"grouping not allowed for {name} aggregation", by.at, "no by and without here"
+        )
     return int(parameter.text)
 
 
@@ -165,8 +167,9 @@ def check(expression: ast.Expression) -> None:
                 expression.grouping and expression.grouping.labels
             ):
                 raise parse_error(
-                    "sort and sort_desc doesn't allow grouping by ", expression.grouping.at
-                )
+                    "sort and sort_desc doesn't allow grouping by ", expression.grouping.at,
+                    "no by and without here",
+                )  # fmt: skip
             check(expression.expression)
         case ast.LabelReplace():
             check(expression.expression)

@@ -7,6 +7,8 @@ Loki's words, where these do not say it, what was expected.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from kelp.server.ports import QueryError
@@ -49,6 +51,17 @@ def meaning_error(message: str, at: Place, expected: str = "") -> QueryError:
     if at == NOWHERE:
         return QueryError(_with(message, expected))
     return placed(f"error at line {at.line}, col {at.column}: {_with(message, expected)}", at)
+
+
+@contextmanager
+def errors_at(at: Place) -> Iterator[None]:
+    """What goes wrong within the block, and names no place yet, is told as being here."""
+    try:
+        yield
+    except QueryError as e:
+        if e.has_place:
+            raise
+        raise meaning_error(str(e), at) from e
 
 
 def placed(message: str, at: Place) -> QueryError:

@@ -54,5 +54,5 @@ def parse_line_pattern(text: str) -> list[str]:
     _refuse_neighbours(nodes)
     for node in nodes:
         if isinstance(node, Capture) and node != "_":
-            raise ValueError(f"named captures are not allowed: found '<{node}>'")
+            raise ValueError(f"named captures are not allowed: found '<{node}>'; expected <_>")
     return nodes

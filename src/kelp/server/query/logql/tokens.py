@@ -143,12 +143,13 @@ class _Scanner:
         pattern = _RAW_STRING if quote == "`" else _STRING
         match = pattern.match(self.text, self.at)
         if not match:
-            self.fail("literal not terminated")
+            self.fail(f"literal not terminated; expected {quote} at its end")
             return
         try:
             self.emit(STRING, match.end(), unquote(match[0]))
         except ValueError as e:
-            self.fail(str(e))
+            escapes = r"\n \t \r \" \\ \xNN \uNNNN"
+            self.fail(f"{e}; expected escapes like {escapes}, or backticks around the text")
 
     def _range(self) -> None:
         end = self.text.find("]", self.at)
@@ -158,7 +159,7 @@ class _Scanner:
         try:
             value = parse_prometheus_duration(self.text[self.at + 1 : end])
         except ValueError as e:
-            self.fail(str(e))
+            self.fail(f"{e}; expected one like [5m], [1h30m] or [1d]")
             return
         self.emit(RANGE, end + 1, value=value)
 

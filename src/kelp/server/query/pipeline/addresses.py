@@ -65,5 +65,8 @@ def _bounds(pattern: str) -> tuple[Address, Address]:
         if low.version != high.version or int(low) > int(high):
             raise ValueError("expected a range of one family, from low to high")
     except ValueError:
-        raise ValueError(f"ip: invalid pattern: {quote(pattern)}") from None
+        raise ValueError(
+            f"ip: invalid pattern: {quote(pattern)}; expected an address, a range FIRST-LAST or a "
+            "CIDR, of IPv4 or IPv6"
+        ) from None
     return low, high

@@ -28,7 +28,7 @@ def label_templates(node: LabelFormat) -> dict[str, Template]:
     names = set()
     for assignment in node.assignments:
         if assignment.name == ERROR:
-            raise PartError(f"{ERROR} cannot be formatted", assignment.at)
+            raise PartError(f"{ERROR} cannot be formatted; expected another label", assignment.at)
         if assignment.name in names:
             raise PartError(
                 f"multiple label name '{assignment.name}' not allowed in a single format operation",

@@ -110,7 +110,7 @@ def line_test(kind: str, term: LineTerm) -> Callable[[bytes], bool]:
     """Whether one term matches a line; `kind` is =, ~ or >."""
     if term.ip:
         if kind != "=":
-            raise ValueError("ip: invalid operation")
+            raise ValueError('ip: invalid operation; expected |= or != before ip("…")')
         return AddressFilter(term.text)
     if kind == "=":
         needle = to_bytes(term.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kelp.server.ports import QueryError
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.checks import scalar_value
-from kelp.server.query.logql.errors import meaning_error
+from kelp.server.query.logql.errors import errors_at
 from kelp.server.query.metric.binary import set_operation, with_scalar, with_vector
 from kelp.server.query.metric.frame import Frame, Steps
 from kelp.server.query.metric.replace import label_replace
@@ -21,12 +21,8 @@ def evaluate(node: ast.Metric, steps: Steps, context: Context, *, instant: bool)
 
     An error names the place of the innermost part that it befell.
     """
-    try:
+    with errors_at(node.at):
         return _evaluated(node, steps, context, instant)
-    except QueryError as e:
-        if e.has_place:
-            raise
-        raise meaning_error(str(e), node.at) from e
 
 
 def _evaluated(node: ast.Metric, steps: Steps, context: Context, instant: bool) -> Frame:
@@ -56,10 +52,8 @@ def _aggregated(
     child = node.expression
     if isinstance(child, ast.RangeAggregation) and is_additive(node.op, child):
         kept = kept_labels(child, node.grouping, pushed=True)
-        try:
+        with errors_at(child.at):
             frame = evaluate_range(child, steps, context, kept)
-        except QueryError as e:
-            raise meaning_error(str(e), child.at) from e
         if not any(ERROR in labels for labels in frame.labels):
             return frame  # added up already; an error that the query asks for keeps all labels
     else:
