@@ -278,3 +278,15 @@ def test_a_server_that_was_named_must_answer(
     assert "no Kelp server answers" in capsys.readouterr().err
     assert 0 == run(["oom"])
     assert "No kill by the kernel in /dev/kmsg.\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('{dataset="kernel"} | problem="OOMKilling" | oom_namespace="shop"', "orders invoked oom"),
+        ('{namespace="shop"} | problem="ConnectionRefused"', "connection refused"),
+        ('sum by (node) (count_over_time({dataset="kernel"} | problem=~".+" [1h]))', "n1"),
+    ],
+)
+def test_in_logql(kelp: Kelp, query: str, expected: str) -> None:
+    assert expected in kelp("query", "--from", "1h", query)
