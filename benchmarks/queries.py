@@ -42,9 +42,10 @@ def count(selection: str) -> str:
 
 
 def heavy_queries() -> list[Query]:
-    """Parsers, unwrap, quantiles, joins and wide ranges; without targets, to be watched."""
+    """Parsers, unwrap, quantiles, joins and wide ranges; to be watched."""
     web, java, ingress = '{pod=~"web.*"}', '{pod=~"java.*"}', '{pod=~"ingress.*"}'
     nginx = 'pattern `<ip> - - [<_>] "<method> <path> <_>" <status> <size> <_>`'
+    latency = "regexp `latency=(?P<latency>[0-9]+ms)` | unwrap duration(latency)"
     return [
         Query("json: 95th percentile of duration_ms by level", None,
               "quantile_over_time(0.95, " + web + " | json | unwrap duration_ms [5m]) by (level)"),
@@ -69,4 +70,13 @@ def heavy_queries() -> list[Query]:
               'group_left sum by (namespace) (rate({namespace=~".+"}[5m]))'),
         Query("bytes a second of everything, windows of 10 minutes each 10 s", None,
               'sum(bytes_rate({namespace=~".+"}[10m]))', step="10"),
+        Query("unwrap duration(): median and spread of latencies", None,
+              f"quantile_over_time(0.5, {java} | {latency} [5m]) by (pod)"
+              f" / stddev_over_time({java} | {latency} [5m]) by (pod)"),
+        Query("two parsers: lines by the version in a path", None,
+              f'sum by (version) (rate({web} | json | line_format "{{{{.path}}}}" '
+              "| pattern `/api/<version>/<_>` [5m]))"),
+        Query("all labels: lines by pod, thread and level", None,
+              f"count_over_time({java} | regexp `\\[(?P<thread>[a-z]+)[^ ]*\\] (?P<level>[A-Z]+)` "
+              "[5m])"),
     ]  # fmt: skip

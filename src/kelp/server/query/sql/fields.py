@@ -162,7 +162,8 @@ def _json_sound(line: Line, name: str) -> str:
     """
     key = string(f'"{name}"{_COLON}')
     once = f"countMatches({line.sql}, {key}) <= 1"
-    conditions = [either([f"{_kind(line, name)} IN ({_STRING}, {_BOOL})", once])]
+    # Mostly a name is of one kind in all lines: then its lines are counted in all of them or none.
+    conditions = [f"{_kind(line, name)} IN ({_STRING}, {_BOOL}) OR {once}"]
     parts = name.split("_")
     if len(parts) > 1:
         starts, names = string('"' + parts[0]), string(f'"{name}"')
