@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.crash.node_writer import environ
 from tests.crash.process import Killer, Restartable, free_port, get
 from tests.waiting import wait_until
 
@@ -93,10 +94,10 @@ def fill(path: Path) -> None:
 
 
 @contextmanager
-def writing(pods: Path) -> Iterator[subprocess.Popen[bytes]]:
+def writing(pods: Path, node: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The writer; `finish` it to learn what it wrote."""
     writer = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.writer", str(pods), str(LINES_PER_S)],
+        [sys.executable, "-m", "tests.crash.writer", str(pods), str(LINES_PER_S), str(node)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
@@ -109,8 +110,12 @@ def writing(pods: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def finish(writer: subprocess.Popen[bytes]) -> dict[str, int]:
-    """Stop writing; how many records each instance has."""
-    said = json.loads(writer.communicate(b"stop\n")[0])
+    """Stop writing; how many records each instance has. What it holds in itself can be read on."""
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    writer.stdin.write(b"stop\n")
+    writer.stdin.flush()
+    said = json.loads(writer.stdout.readline())
     for manner, count in said["rotations"].items():
         assert count >= 5, f"too few rotations to mean anything: {manner}: {count}"
     return said["counts"]
@@ -144,18 +149,19 @@ def difference(count: int, numbers: list[int]) -> str:
     )
 
 
-def agent_command(data: Path, pods: Path, server_url: str) -> tuple[Restartable, str]:
+def agent_command(data: Path, pods: Path, node: Path, server_url: str) -> tuple[Restartable, str]:
     """A real agent with a small spool, and the address of its own listener."""
     port = free_port()
     command = [sys.executable, "-m", "kelp.cli.main", "agent", "--data-dir", str(data)]
     command += ["--pods-dir", str(pods), "--url", server_url, "--listen", f"127.0.0.1:{port}"]
-    environ = {
+    settings = {
         MAX_BYTES: str(SPOOL_MAX_BYTES),
         "KELP_AGENT_SPOOL_SEGMENT_BYTES": "200000",
         "KELP_AGENT_SPOOL_FLUSH_INTERVAL_S": "0.1",
         "KELP_AGENT_POLL_INTERVAL_S": "0.05",
         "KELP_AGENT_SCAN_INTERVAL_S": "1",
         "KELP_AGENT_SHIP_BACKOFF_MAX_S": "0.5",
+        **environ(node),
     }
-    agent = Restartable(command, data.parent / "agent.log", environ)
+    agent = Restartable(command, data.parent / "agent.log", settings)
     return agent, f"http://127.0.0.1:{port}"

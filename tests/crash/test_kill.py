@@ -9,10 +9,12 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.crash.node_writer import instance_of
 from tests.crash.process import Restartable, free_port, get
 from tests.crash.scene import (
     Record,
@@ -25,6 +27,8 @@ from tests.crash.scene import (
 from tests.doubles import segment_server
 from tests.tmpfs import small_tmpfs
 from tests.waiting import wait_until
+
+Counts = dict[str, int]
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
@@ -48,13 +52,13 @@ def stored_by_double(folder: Path) -> Iterator[Record]:
             rows = batch.records.select(["stream_id", "position", "body"]).to_pylist()
             for row in rows:
                 labels = batch.streams[row["stream_id"]].labels
-                instance = f"{labels['pod']}/{labels['restart']}"
-                yield instance, row["position"], row["body"].decode()
+                yield instance_of(labels), row["position"], row["body"].decode()
 
 
-def play(scene: Scene, pods: Path, kills: int, server_s: tuple[float, float]) -> dict[str, int]:
+@contextmanager
+def play(scene: Scene, folder: Path, kills: int, server_s: tuple[float, float]) -> Iterator[Counts]:
     """The whole scene with so many kills at random; what was written."""
-    with writing(pods) as writer:
+    with writing(folder / "pods", folder / "node") as writer:
         scene.server.start()
         scene.agent.start()
         wait_until(lambda: scene.ready().strip() == "ok", 30)
@@ -63,7 +67,7 @@ def play(scene: Scene, pods: Path, kills: int, server_s: tuple[float, float]) ->
         if os.geteuid() == 0:
             scene.disk_filled()
         scene.random_kills(kills // 2, (0.2, 2.5), server_s)
-        return finish(writer)
+        yield finish(writer)
 
 
 def test_the_agent_against_a_durable_endpoint(tmp_path: Path, spool_disk: Path) -> None:
@@ -74,17 +78,19 @@ def test_the_agent_against_a_durable_endpoint(tmp_path: Path, spool_disk: Path) 
         [sys.executable, "-m", "tests.doubles.segment_server", str(received), str(port)],
         tmp_path / "server.log",
     )
-    agent, agent_url = agent_command(spool_disk, tmp_path / "pods", f"http://127.0.0.1:{port}")
+    agent, agent_url = agent_command(
+        spool_disk, tmp_path / "pods", tmp_path / "node", f"http://127.0.0.1:{port}"
+    )
     scene = Scene(agent, server, agent_url, spool_disk, random.Random(11))
     try:
-        written = play(scene, tmp_path / "pods", 24, server_s=(0.1, 2.0))
-        total = sum(written.values())
+        with play(scene, tmp_path, 24, server_s=(0.1, 2.0)) as written:
+            total = sum(written.values())
 
-        def arrived() -> bool:
-            return sum(s.header.records for s in segment_server.segments(received)) >= total
+            def arrived() -> bool:
+                return sum(s.header.records for s in segment_server.segments(received)) >= total
 
-        wait_until(arrived, 60)
-        assert agent.terminate(5) == 0
+            wait_until(arrived, 60)
+            assert agent.terminate(5) == 0
         compare(written, stored_by_double(received))
     finally:
         agent.end()
@@ -97,20 +103,20 @@ def test_the_whole_way_from_file_to_answer(tmp_path: Path, spool_disk: Path) -> 
     command = [sys.executable, "-m", "kelp.cli.main", "server", "--data-dir", str(server_data)]
     server = Restartable([*command, "--listen", f"127.0.0.1:{port}"], tmp_path / "server.log")
     url = f"http://127.0.0.1:{port}"
-    agent, agent_url = agent_command(spool_disk, tmp_path / "pods", url)
+    agent, agent_url = agent_command(spool_disk, tmp_path / "pods", tmp_path / "node", url)
     agent.environ["KELP_AGENT_SHIP_TOKEN_FILE"] = str(server_data / "token")
     scene = Scene(agent, server, agent_url, spool_disk, random.Random(12))
     try:
-        written = play(scene, tmp_path / "pods", 50, server_s=(0.3, 4.0))
-        total = sum(written.values())
-        assert agent.kills + server.kills >= 50
+        with play(scene, tmp_path, 50, server_s=(0.3, 4.0)) as written:
+            total = sum(written.values())
+            assert agent.kills + server.kills >= 50
 
-        def answer() -> list[Record]:
-            return list(stored_by_server(url, server_data / "token"))
+            def answer() -> list[Record]:
+                return list(stored_by_server(url, server_data / "token"))
 
-        wait_until(lambda: get(url + "/readyz")[0] == 200, 60)
-        wait_until(lambda: len(answer()) >= total, 60)
-        assert agent.terminate(5) == 0
+            wait_until(lambda: get(url + "/readyz")[0] == 200, 60)
+            wait_until(lambda: len(answer()) >= total, 60)
+            assert agent.terminate(5) == 0
         compare(written, answer())
         assert server.terminate(10) == 0
     finally:
@@ -120,14 +126,13 @@ def test_the_whole_way_from_file_to_answer(tmp_path: Path, spool_disk: Path) -> 
 
 def stored_by_server(url: str, token: Path) -> Iterator[Record]:
     """All records, by the API; a claimed loss fails, for nothing is lost."""
-    query = urllib.parse.urlencode({"query": '{namespace="shop"}'})
+    query = urllib.parse.urlencode({"query": '{node=~".+"}'})
     headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
     request = urllib.request.Request(f"{url}/kelp/v1/logs?{query}", headers=headers)
     with urllib.request.urlopen(request, timeout=60) as lines:
         for line in lines:
             item = json.loads(line)
-            assert "loss" not in item, item
+            assert "loss" not in item, json.dumps(item)
             if record := item.get("record"):
                 labels = record["labels"]
-                instance = f"{labels['pod']}/{labels['restart']}"
-                yield instance, record["position"], record["line"]
+                yield instance_of(labels), record["position"], record["line"]

@@ -1,11 +1,12 @@
 """A node's containers that write and rotate without pause, and know what they wrote.
 
-    python -m tests.crash.writer PODS_DIR LINES_PER_SECOND
+    python -m tests.crash.writer PODS_DIR LINES_PER_SECOND NODE_DIR
 
 Three pods, each with another manner of rotation: `renamed` as the kubelet does it (rename, reopen,
 gzip one rotation later, delete the oldest), `copied` by copytruncate, `restarted` by a new instance
 (1.log, 2.log …) after a crash. Between a copy and its truncation nothing is written: what were
-written there would be lost by the rotation itself, whoever reads.
+written there would be lost by the rotation itself, whoever reads. NODE_DIR gets what the node
+itself writes, see `node_writer`.
 
 Each body is `INSTANCE NUMBER FILLER`, the numbers of an instance counting from 0; some are written
 in fragments. When standard input ends, the writer stops, and prints how many records each instance
@@ -22,13 +23,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.crash.node_writer import KEPT_S, NodeWriter
 from tests.kubelet import ContainerLog
 
 TICK_S = 0.05
-
-# A kubelet keeps five files; here a file lives at least so long, for an agent that is killed, and
-# whose server is away, may be that late. What it never had open cannot be read later by anybody.
-KEPT_S = 40.0
+STAY_S = 120.0  # until somebody kills it
 
 
 @dataclass
@@ -90,8 +89,9 @@ def now_stamp() -> str:
     return f"{whole}.{ns % 10**9:09d}Z"
 
 
-def main(pods: str, lines_per_s: str) -> None:
+def main(pods: str, lines_per_s: str, node_dir: str) -> None:
     rng = random.Random(7)
+    node = NodeWriter(Path(node_dir), random.Random(8))
     containers = [
         Container(name, ContainerLog(Path(pods) / f"shop_{name}_{n:08x}-uid" / "app"), rng)
         for n, name in enumerate(("renamed", "copied", "restarted"))
@@ -107,11 +107,15 @@ def main(pods: str, lines_per_s: str) -> None:
                 container.rotate()
                 # More than a second apart, or two rotated files would want one name.
                 next_rotation[container.name] = elapsed + rng.uniform(1.5, 3.5)
+        node.tick()
         tick += 1
         time.sleep(max(0.0, start + tick * TICK_S - time.monotonic()))
     counts = {i: n for c in containers for i, n in c.counts.items()}
-    rotations = {c.name: c.rotations for c in containers}
-    json.dump({"counts": counts, "rotations": rotations}, sys.stdout)
+    rotations = {c.name: c.rotations for c in containers} | {"syslog": node.rotations}
+    node.close()
+    print(json.dumps({"counts": counts | node.counts, "rotations": rotations}), flush=True)
+    # The kernel's log goes on being there for whoever has not read it yet.
+    time.sleep(STAY_S)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ it refuse --output-fields; `calls` gets its arguments, a line each call.
 """
 
 import re
+import select
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,9 @@ def main() -> int:
         cursors = re.finditer(rb"__CURSOR=n=(\d+)\n", data)
         at = (m.start() for m in cursors if int(m[1]) >= int(number[1]))
         data = data[next(at, len(data)) :]
-    while True:
+    reader = select.poll()
+    reader.register(sys.stdout, 0)
+    while not reader.poll(0):  # as long as somebody reads
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         if (folder / "die").exists():
@@ -40,6 +43,7 @@ def main() -> int:
             return 1
         time.sleep(0.02)
         data = journal.read()
+    return 0
 
 
 sys.exit(main())
