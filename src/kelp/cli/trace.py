@@ -171,17 +171,22 @@ class _Tracing:
         self._client = client
         self._store = TraceStore(client) if client is not None else None
         self._notes: list[str] = []
-        self._state: AgentState | None = None
-        self._state_read = False
+        self._clock = SystemClock()
 
     def answer(self, asked: Asked) -> TraceAnswer:
         """The answer; raises KelpError where there is none."""
         if asked.verify and self._store is None:
             raise KelpError("--verify compares with what a server has stored: leave out --local")
+        # Before the store is asked: what an older state has delivered is there by then.
+        state = self._agent_state()
+        looked_ns = self._clock.now_ns()
         found, path = self._found(asked)
         if not found:
             raise KelpError(self._nothing(asked))
-        logs = [gather(t, self._agent_state(t)) for t in found]
+        if isinstance(state, str) and any(t.place is not None for t in found):
+            self._notes.append(state)
+        known = state if isinstance(state, AgentState) else None
+        logs = [gather(t, known, looked_ns) for t in found]
         return TraceAnswer(
             logs=[self._report(log) for log in logs],
             point=self._point(asked, logs[0], path),
@@ -225,17 +230,13 @@ class _Tracing:
         known = Finder(self._client).nothing_found(wanted.target, wanted.namespace)
         return f"no log on this node fits; in the store: {known}{notes}"
 
-    def _agent_state(self, traced: Traced) -> AgentState | None:
-        """The state of this node's agent; read once, and only where a log is here."""
-        if traced.place is not None and not self._state_read:
-            self._state_read = True
-            agent = self._settings.agent
-            folder = self._settings.under_data_dir(agent.spool.dir, "spool")
-            try:
-                self._state = read_state(folder, agent)
-            except KelpError as e:
-                self._notes.append(str(e))
-        return self._state
+    def _agent_state(self) -> AgentState | str:
+        """The state of this machine's agent, or why there is none."""
+        agent = self._settings.agent
+        try:
+            return read_state(self._settings.under_data_dir(agent.spool.dir, "spool"), agent)
+        except KelpError as e:
+            return str(e)
 
     def _report(self, log: Log) -> Any:
         try:
@@ -258,7 +259,7 @@ class _Tracing:
         if log.traced.place is None:
             node = log.traced.labels.get("node", "its own")
             self._notes.append(f"nothing was compared: the files are on node {node}; run it there")
-        return verify(log, self._store, SystemClock(), agent.max_record_bytes)
+        return verify(log, self._store, self._clock, agent.max_record_bytes)
 
     def _configuration(self, found: list[Traced]) -> LogConfiguration | None:
         if not any(t.place is not None and t.place.of_container for t in found):

@@ -49,6 +49,13 @@ class Place:
         """Who writes it, by the settings of this machine."""
         return self.naming.instance(self.folder, self.log)
 
+    def names_now(self) -> tuple[LogName, ...]:
+        """The names, looked at again: a rotation may have come since."""
+        try:
+            return tuple(logs_in(self.folder, self.naming).get(self.log, ()))
+        except OSError:
+            return self.names
+
     @property
     def of_container(self) -> bool:
         """Whether lines have a head of the container runtime."""

@@ -24,6 +24,8 @@ from kelp.node.trace.ranges import Range, joined, within, without
 
 # Steps that are not looked at, as in the store: no line's head and end take so much.
 _WIDE_BYTES = 4096
+# Between being written and being found in the store two seconds pass, at a busy server some more.
+ARRIVAL_NS = 10_000_000_000
 _LINE_BYTES = 1 << 20  # of a line, as far as it is read to see where it ends
 
 
@@ -110,6 +112,7 @@ class Log:
     state: AgentState | None
     spooled: Spooled
     losses: list[Loss] = field(default_factory=list)
+    looked_ns: int = 0  # when the store was asked
 
     @property
     def stored(self) -> StoredInstance | None:
@@ -152,33 +155,33 @@ class Log:
         return Range(base, max(end, base))
 
 
-def gather(traced: Traced, state: AgentState | None) -> Log:
-    """Bring together what each side says; reads the beginnings of the files on this node."""
+def gather(traced: Traced, state: AgentState | None, looked_ns: int) -> Log:
+    """Bring together what each side says; reads the beginnings of the files on this node.
+
+    `looked_ns` is the time at which the store was asked.
+    """
     place, stored = traced.place, traced.stored
     state = state if place is not None else None
     spooled = state.spooled(traced.labels) if state is not None else Spooled()
-    known = _combined(
-        [
-            *_of_store(stored, state),
-            *spooled.files,
-            *(state.known_files(place.instance.key) if state is not None and place else []),
-        ]
-    )
-    disk = files_of(place.folder, place.names) if place is not None else []
+    told = [*_of_store(stored, state), *spooled.files]
+    if state is not None and place is not None:
+        told += state.known_files(place.instance.key, told)
+    known = _combined(told)
+    disk = files_of(place.folder, place.names_now()) if place is not None else []
     found = matched(disk, known)
     altered = placed(disk, known, found)
     found |= altered
     files = [TracedFile(None, k) for k in known if k.base not in {f.base for f in found.values()}]
     files += [TracedFile(d, found.get(d), altered=d in altered) for d in disk]
-    losses = {
-        (x.position, x.reason): x for x in (*(stored.losses if stored else ()), *spooled.losses)
-    }
+    lost = [*(stored.losses if stored is not None else []), *spooled.losses]
+    losses = {(x.position, x.reason): x for x in lost}
     return Log(
         traced,
         sorted(files, key=lambda f: (f.known is None, f.known.base if f.known else 0)),
         state,
         spooled,
         [losses[k] for k in sorted(losses)],
+        looked_ns,
     )
 
 
@@ -295,8 +298,9 @@ def _missing(log: Log, window: Range) -> list[Missing] | None:
 
 
 def _due(log: Log, stored: StoredInstance) -> int:
-    """Position up to which everything should be stored."""
-    if log.settled is not None:
+    """Position up to which everything should be stored, however soon it was asked for."""
+    written_ns = max((f.disk.mtime_ns for f in log.files if f.disk is not None), default=0)
+    if log.settled is not None and log.looked_ns - written_ns > ARRIVAL_NS:
         return log.settled
     return max((s.last_position for s in stored.streams if s.records), default=0)
 

@@ -22,14 +22,12 @@ from kelp.agent.lookback.files import DiskFile, files_of, logs_in
 from kelp.agent.lookback.fragments import fragments_of
 from kelp.base.clock import Clock
 from kelp.cli.trace_find import Place
-from kelp.cli.trace_report import Log, TracedFile
+from kelp.cli.trace_report import ARRIVAL_NS, Log, TracedFile
 from kelp.cli.trace_store import TraceStore
 from kelp.model.fragments import Fragments
 from kelp.node.trace.compare import Comparer, Difference, Outcome
 from kelp.node.trace.ranges import Range
 
-# What an agent has delivered can be searched within two seconds; a busy server may take longer.
-_ARRIVAL_S = 10.0
 _RETRY_S = 0.5
 
 _MAX_FINDINGS = 1000  # kept; all are counted
@@ -100,7 +98,7 @@ class _Verification:
         self._container = place is not None and place.of_container
         self._comparer = Comparer(heads=self._container)
         self._verdict = Verdict()
-        self._deadline = clock.monotonic() + _ARRIVAL_S
+        self._deadline = clock.monotonic() + ARRIVAL_NS / 1e9
         streams = [s for s in log.stored.streams if s.records] if log.stored else []
         self._last_stored = max((s.last_position for s in streams), default=-1)
         self._total = sum(s.records for s in streams)
@@ -162,6 +160,8 @@ class _Verification:
                 if is_broken(source):
                     offset = self._reached - known.base
                     self._tell_unreadable(disk, offset, "the compressed data are damaged or cut")
+        except FileNotFoundError:
+            pass  # deleted since it was looked at: its records are those of a file that is gone
         except OSError as e:
             self._tell_unreadable(disk, self._reached - known.base, e.strerror or str(e))
         return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ def disk(log: ContainerLog) -> list[DiskFile]:
 
 
 def known(log: ContainerLog, *sizes: int) -> list[KnownFile]:
-    """Files of these sizes, one after the other."""
+    """Files of these sizes, one after the other; the last one is the live one."""
     out, base = [], 0
     for size in sizes:
         mark = fingerprint(bytes(log.written[base : base + size]))
         out.append(KnownFile(base, size, mark.digest, mark.length))
         base += size
+    status = log.live.stat()
+    out[-1] = replace(out[-1], device=status.st_dev, inode=status.st_ino)
     return out
 
 
@@ -92,6 +95,16 @@ def test_a_file_of_another_beginning_is_told_by_its_place(log: ContainerLog, at:
     found = matched(files, all_known)
     assert len(found) == 2
     assert {files[at]: all_known[at]} == placed(files, all_known, found)
+
+
+def test_a_live_file_that_was_begun_anew_is_no_altered_one(log: ContainerLog) -> None:
+    all_known = known(log, *sizes(log))
+    log.truncate()
+    log.lines(1)
+    assert placed(disk(log), all_known, matched(disk(log), all_known)) == {}
+    log.rotate("20261120-131313")
+    log.lines(100)
+    assert placed(disk(log), all_known, matched(disk(log), all_known)) == {}
 
 
 def test_where_a_file_is_gone_a_place_tells_nothing(log: ContainerLog) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from kelp.agent.collect.checkpoint import Checkpoint, FileMark, encode
 from kelp.agent.lookback import state
+from kelp.agent.lookback.files import KnownFile
 from kelp.agent.lookback.state import AgentState, read_state
 from kelp.agent.spool import Payload, Spool, Vault
 from kelp.base.errors import ConfigError, KelpError
@@ -70,6 +71,16 @@ def test_how_far_a_log_was_read(spool: Spool, tmp_path: Path) -> None:
     ]
     assert [400, 500] == [f.base for f in found.known_files("other")]
     assert found.known_files("none") == []
+
+
+def test_a_file_between_which_and_the_next_others_are_gone(spool: Spool, tmp_path: Path) -> None:
+    marks = [mark("a", 100), mark("c", 300), mark("d", 50)]  # b is gone, of 200 bytes
+    spool.commit([], {"collect": {KEY: log(next_base=650, done=marks)}})
+    state = read(tmp_path / "spool")
+    told = KnownFile(0, 100, "d-a", 100, source="store")
+    assert [("c", 300), ("d", 600)] == [(f.path, f.base) for f in state.known_files(KEY, [told])]
+    anchor = KnownFile(300, 300, "d-c", 100, source="store")
+    assert [("a", 200), ("d", 600)] == [(f.path, f.base) for f in state.known_files(KEY, [anchor])]
 
 
 def test_what_waits_in_the_spool(spool: Spool, tmp_path: Path) -> None:

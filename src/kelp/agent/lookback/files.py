@@ -36,6 +36,7 @@ class DiskFile:
     size: int | None
     head: bytes  # the content's first bytes; empty where it cannot be read
     error: str = ""  # why it cannot be read
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _look_into(found: Found) -> DiskFile:
     gz = found.name.gz
     file = DiskFile(
         found.path, found.name, found.device, found.inode, found.size,
-        None if gz else found.size, b"",
+        None if gz else found.size, b"", mtime_ns=found.mtime_ns,
     )  # fmt: skip
     try:
         fd = os.open(found.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -149,7 +150,8 @@ def placed(
     """Files that begin otherwise than when they were read, told by their place among the others.
 
     `files` in the order of writing. Between two neighbours that were found again there must be as
-    many files that are not known as there are known files that were not found.
+    many files that are not known as there are known files that were not found. The live file must
+    have the known one's inode and size, too, for it may be a new one.
     """
     ordered = [f for f in files if f.name.ordered]
     left = [k for k in known if k not in found.values()]
@@ -163,6 +165,12 @@ def placed(
         high = found[file].base if file is not None else None
         between = [k for k in left if k.base > low and (high is None or k.base < high)]
         if len(run) == len(between):
-            out |= dict(zip(run, between, strict=True))
+            pairs = zip(run, between, strict=True)
+            out |= {f: k for f, k in pairs if not f.name.live or _is_in_place(f, k)}
         run, low = [], low if high is None else high
     return out
+
+
+def _is_in_place(file: DiskFile, known: KnownFile) -> bool:
+    same = (file.device, file.inode) == (known.device, known.inode)
+    return same and file.size is not None and file.size >= known.size

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +66,15 @@ class AgentState:
     held: Mapping[str, int] = field(default_factory=dict)
     vault: Vault = field(default_factory=Vault)
 
-    def known_files(self, key: str) -> list[KnownFile]:
-        """The files of a log that have a position, oldest first."""
+    def known_files(self, key: str, told: Iterable[KnownFile] = ()) -> list[KnownFile]:
+        """The files of a log that have a position, oldest first; not those of `told`.
+
+        Positions follow from sizes, the files being read one after the other. Where one that still
+        exists was followed by some that do not, that goes wrong, unless `told` has it.
+        """
         log = self.logs.get(key)
-        return [] if log is None else list(_known(log))
+        bases = {(f.fingerprint, f.fingerprint_bytes): f.base for f in told}
+        return [] if log is None else list(_known(log, bases))
 
     def collected(self, key: str) -> int | None:
         """Position up to which a log was read and made durable; None where it is not known."""
@@ -175,15 +180,16 @@ def _decoded(logs: Mapping[str, bytes]) -> Iterator[tuple[str, Checkpoint]]:
             continue  # of a newer Kelp, or damaged: the agent says so itself
 
 
-def _known(log: Checkpoint) -> Iterator[KnownFile]:
+def _known(log: Checkpoint, told: Mapping[tuple[str, int], int]) -> Iterator[KnownFile]:
     """Files are read one after the other, so that each begins where the one before it ends."""
     end = log.base if log.current is not None else log.next_base
     done = []
     for mark in reversed(log.done):
-        end -= mark.size
+        end = told.get((mark.digest, mark.length), end - mark.size)
         if end < 0:
             break
-        done.append(_known_file(mark, end, mark.size))
+        if (mark.digest, mark.length) not in told:
+            done.append(_known_file(mark, end, mark.size))
     yield from reversed(done)
     if log.current is not None:
         yield _known_file(log.current, log.base, max(log.current.size, log.offset))
