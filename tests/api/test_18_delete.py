@@ -207,3 +207,15 @@ def test_a_method_that_is_not_there_names_those_that_are(api: Api) -> None:
     refused = ask(api, "PATCH")
     assert refused.status_code == 405
     assert {"GET", "POST", "PUT", "DELETE"} <= set(refused.headers["Allow"].split(", "))
+
+
+def test_what_was_deleted_can_be_pushed_again(server: Running, api: Api, clock: Ahead) -> None:
+    at = now_ns()
+    for _ in range(2):
+        api.push({"app": "again"}, [at, "the same bytes"])
+    assert ["the same bytes"] == lines(api, '{app="again"}')
+    create(api, '{app="again"}')
+    work(server, clock)
+    assert [] == lines(api, '{app="again"}')
+    api.push({"app": "again"}, [at, "the same bytes"])
+    assert ["the same bytes"] == lines(api, '{app="again"}')

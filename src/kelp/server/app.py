@@ -38,7 +38,7 @@ from kelp.server.nodes.agents import AgentRoutes
 from kelp.server.nodes.callers import CallerRoutes
 from kelp.server.nodes.metrics import RelayMetrics
 from kelp.server.nodes.relay import Relay
-from kelp.server.ports import Deletions, EngineError, Scope
+from kelp.server.ports import Deletion, Deletions, Doomed, EngineError, Scope
 from kelp.server.query.budget import Budget
 from kelp.server.query.deleting import check_deletable
 from kelp.server.query.derived import SERVICE_SOURCES
@@ -273,12 +273,23 @@ def opened(settings: Settings, clock: Clock) -> Iterator[Opened]:
         upkeep = Upkeep(
             lambda: store.engine.query("SELECT 1"),
             store.apply_retention,
-            lambda now_ns: store.run_deletions(queries.doomed, now_ns),
+            lambda now_ns: _run_deletions(store, queries, inbox, now_ns),
             clock,
             registry,
         )
         stack.callback(upkeep.stop)
         yield Opened(store, inbox, upkeep, registry, clock)
+
+
+def _run_deletions(store: Store, queries: QueryService, inbox: Inbox, now_ns: int) -> None:
+    """What is deleted may be pushed again: so nothing that came before a deletion is a repeat."""
+
+    def doomed(deletion: Deletion) -> Doomed:
+        inbox.forget_pushes()
+        return queries.doomed(deletion)
+
+    if store.run_deletions(doomed, now_ns):
+        inbox.forget_pushes()  # what came while it ran
 
 
 def query_service(opened: Opened, settings: QuerySettings) -> QueryService:

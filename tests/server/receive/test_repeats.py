@@ -88,6 +88,20 @@ def test_a_crash_may_cut_the_last_entry(tmp_path: Path, clock: Still) -> None:
     assert [0, 0] == [last.number_of(f) for f in (A, B)]
 
 
+def test_forgotten_is_forgotten_on_disk_too(tmp_path: Path, clock: Still) -> None:
+    known = Repeats(tmp_path, clock)
+    known.note(A, 1)
+    known.save(1)
+    known.note(B, 2)
+    known.forget()
+    known.save(2)
+    for those in (known, Repeats(tmp_path, clock)):
+        assert [None, None] == [those.number_of(f) for f in (A, B)]
+    known.note(A, 3)
+    known.save(3)
+    assert 0 == Repeats(tmp_path, clock).number_of(A)
+
+
 def test_a_key_changes_fingerprints(tmp_path: Path, clock: Still) -> None:
     plain, keyed = Repeats(tmp_path, clock), Repeats(tmp_path, clock, b"k" * 32)
     assert plain.fingerprint("", "json", b"x") != keyed.fingerprint("", "json", b"x")

@@ -160,6 +160,10 @@ class Inbox:
         self._wait_stored(number, wait_s)
         return True
 
+    def forget_pushes(self) -> None:
+        """From now on no push is a repeat; for when records are deleted. Raises OSError."""
+        self._ledger.pushes.forget()
+
     def accept_batch(
         self, tenant: str, batch: LogBatch, *, wait_s: float, fingerprint: bytes = b""
     ) -> bool:

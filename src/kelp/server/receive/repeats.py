@@ -77,8 +77,16 @@ class Repeats:
         finally:
             os.close(fd)
         with self._lock:
-            for _ in due:  # numbers only go up, so these are still the first
+            while self._unsaved and self._unsaved[0][0] <= through:
                 self._unsaved.popleft()
+
+    def forget(self) -> None:
+        """Know none: what was deleted may be pushed again, and then is to be stored."""
+        with self._lock:
+            self._known.clear()
+            self._unsaved.clear()
+        for path in self._files:
+            path.unlink(missing_ok=True)
 
     def _turn_over(self) -> None:
         """A file whose first entry is old takes the other's place, and with that ends."""
