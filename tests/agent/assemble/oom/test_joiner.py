@@ -197,7 +197,7 @@ WORDS = [b"invoked oom-killer", b"oom-kill:constraint=CONSTRAINT_MEMCG", b"Kille
 bodies = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=8)), max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(bodies.map(b"".join), max_size=8), st.booleans())
 def test_whatever_comes_no_line_is_lost(lines, in_file):
     joining = Joining(in_file=in_file)
@@ -206,6 +206,13 @@ def test_whatever_comes_no_line_is_lost(lines, in_file):
     out = [joining.joiner.join(made), joining.joiner.expire(START_NS + 10**12)]
     found = b"\n".join(body for part in out if part is not None for body in part.body.to_pylist())
     assert sorted(b"\n".join(lines).split(b"\n")) == sorted(found.split(b"\n"))
+
+
+def test_two_kills_in_one_message():
+    joining = Joining()
+    line = "Killed process 7 (x)\nKilled process 7 (y)\nKilled process 8 (z)"
+    joining.join(kernel_lines([line]))
+    assert [line] == [r[1] for r in joining.expire()]
 
 
 def test_a_start_waits_its_full_time():

@@ -78,10 +78,11 @@ def divided(
 ) -> list[tuple[list[Row], Kill]]:
     """The rows by kill: all up to the second victim's line with the first, and so on."""
     parts: list[tuple[list[Row], Kill]] = [([], kills[0])]
-    later = {kill.pid: kill for kill in kills[1:] if kill.pid is not None}
+    later = {k.pid: k for k in kills[1:] if k.pid is not None and k.pid != kills[0].pid}
     for row in rows:
         event = event_in(read(row).text)
-        if isinstance(event, (Killed, Sharing)) and event.pid in later:
+        # A message of several lines may name two; it is the first one's record.
+        if isinstance(event, (Killed, Sharing)) and event.pid in later and parts[-1][0]:
             parts.append(([], later.pop(event.pid)))
         parts[-1][0].append(row)
     return parts
