@@ -44,6 +44,23 @@ def test_no_rows_still_have_columns(store: Store) -> None:
     assert store.engine.query("SELECT 1 AS a WHERE 0").column_names == ["a"]
 
 
+def test_an_answer_stays_as_it_is_while_others_come_and_go(store: Store) -> None:
+    sql = "SELECT concat(toString(number), repeat('x', 50)) AS s FROM numbers(300000)"
+    table = store.engine.query(sql)
+    expected = table.column("s").to_pylist()
+    for _ in range(20):
+        store.engine.query(sql.replace("'x'", "'y'"))
+    table.validate(full=True)
+    assert expected == table.column("s").to_pylist()
+
+
+def test_an_answer_outlives_its_store(tmp_path: Path) -> None:
+    store = open_store(Settings(data_dir=str(tmp_path)))
+    table = store.engine.query("SELECT repeat('x', 1000) AS s FROM numbers(1000)")
+    store.close()
+    assert {b"x" * 1000} == set(table.column("s").to_pylist())
+
+
 def test_settings_apply_to_one_query_alone(store: Store) -> None:
     sql = "SELECT getSetting('max_block_size')"
     assert store.engine.query(sql, settings={"max_block_size": 7}).column(0)[0].as_py() == 7

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import chdb
+import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.binding import format_bind_value
 
@@ -61,8 +62,7 @@ class EmbeddedDatabase:
         clause = settings_clause({**(settings or {}), **tag})
         with self._handle() as handle:
             result = _run(handle, f"{sql}\n{clause}", "Arrow", _bound(parameters))
-            # The view keeps the result's memory; Arrow reads it in place.
-            buffer = pa.py_buffer(result.get_memview().view())
+            buffer = _memory_of(result)
             read = result.storage_rows_read(), result.storage_bytes_read()
         table = pa.ipc.open_file(buffer).read_all() if buffer.size else pa.table({})
         return with_cost(table, *read)
@@ -134,6 +134,16 @@ class EmbeddedDatabase:
         for name, value in self._settings.items():
             _run(handle, f"SET {name} = {literal(str(value))}", "Null", {})
         return handle
+
+
+def _memory_of(result: Any) -> pa.Buffer:
+    """The bytes of an answer, in place.
+
+    A view of chDB's keeps nothing: the memory is the result's, and is given back with it. So each
+    buffer, and every array that is made of it, has to hold the result.
+    """
+    view = np.frombuffer(result.get_memview().view(), np.uint8)
+    return pa.foreign_buffer(view.ctypes.data, len(view), base=result)
 
 
 def _bound(parameters: Mapping[str, Any] | None) -> dict[str, str]:
