@@ -39,15 +39,10 @@ def evaluate(node: ast.Metric, lines: Sequence[Line], at: int) -> Series | float
             raise AssertionError(node)
 
 
-def log_lines(query: ast.LogQuery, lines: Sequence[Line]) -> list[tuple[Labels, Line]]:
-    """The lines that a log query keeps, with all their labels."""
-    found = ((line, _pipeline(query, line)) for line in lines)
-    return [(labels, line) for line, labels in found if labels is not None]
-
-
-def _pipeline(query: ast.LogQuery, line: Line) -> Labels | None:
-    found = _processed(query, line)
-    return found[0] if found else None
+def log_lines(query: ast.LogQuery, lines: Sequence[Line]) -> list[tuple[Labels, str, Line]]:
+    """The lines that a log query keeps: all their labels, and what it makes of their text."""
+    found = ((line, _processed(query, line)) for line in lines)
+    return [(*kept, line) for line, kept in found if kept is not None]
 
 
 def _processed(query: ast.LogQuery, line: Line) -> tuple[Labels, str] | None:
@@ -128,10 +123,10 @@ def _label_filter(node: ast.Filter, labels: Labels) -> bool:
     match node:
         case ast.Matcher():
             return _matches(node, labels.get(node.name, ""), whole=False)
-        case ast.NumberFilter():
+        case ast.NumberFilter() | ast.DurationFilter() | ast.BytesFilter():
             if node.name not in labels:
                 return False
-            a, b = float(labels[node.name]), node.value
+            a, b = _converted(node, labels[node.name]), node.value
             return {"=": a == b, "!=": a != b, ">": a > b, ">=": a >= b, "<": a < b,
                     "<=": a <= b}[node.op]  # fmt: skip
         case ast.And():
@@ -150,6 +145,12 @@ SIZES = {
     "100": 100.0, "5KB": 5000.0, "10 MiB": 10485760.0, "1,024": 1024.0, "1.5k": 1500.0,
     "2gib": 2147483648.0, "3B": 3.0, "0.7kb": 700.0, "1.0009KiB": 1024.0, "8e": 8e18,
 }  # fmt: skip
+
+
+def _converted(node: ast.NumberFilter | ast.DurationFilter | ast.BytesFilter, text: str) -> float:
+    if isinstance(node, ast.DurationFilter):
+        return round(DURATIONS[text] * 1e9)
+    return SIZES[text] if isinstance(node, ast.BytesFilter) else float(text)
 
 
 def _value(unwrap: ast.Unwrap, text: str) -> float:

@@ -85,7 +85,7 @@ _BODIES = {
 }  # fmt: skip
 
 
-def filters() -> st.SearchStrategy[ast.Filter]:
+def filters(*, converted: bool = False) -> st.SearchStrategy[ast.Filter]:
     names = st.sampled_from(["level", "msg", "user_id", "trace", "pod"])
     leaves = st.builds(
         ast.Matcher, names, st.sampled_from(["=", "!="]), st.sampled_from(["", "error", "1", "t1"])
@@ -96,6 +96,11 @@ def filters() -> st.SearchStrategy[ast.Filter]:
         ast.NumberFilter, st.just("n"), st.sampled_from(["=", ">", "<=", "!="]),
         st.sampled_from([0.0, 2.25, -3.0]),
     )  # fmt: skip
+    if converted:
+        compare = st.sampled_from(["=", ">", "<=", "!="])
+        leaves |= st.builds(
+            ast.DurationFilter, st.just("took"), compare, st.sampled_from([0, 90 * SECOND, 2000])
+        ) | st.builds(ast.BytesFilter, st.just("size"), compare, st.sampled_from([100, 5000, 1024]))
     return leaves | st.builds(ast.And, leaves, leaves) | st.builds(ast.Or, leaves, leaves)
 
 
@@ -112,7 +117,8 @@ def queries(parser: ast.Stage) -> st.SearchStrategy[ast.LogQuery]:
         ast.LineFilter, st.sampled_from(["|~", "!~"]), st.just((ast.LineTerm("dis. |inf"),))
     )  # fmt: skip
     before = st.lists(line, max_size=1)
-    behind = st.lists(st.builds(ast.LabelFilter, filters()), max_size=2)
+    converted = parser in (KINDS["json"], KINDS["logfmt"])  # others find empty texts, too
+    behind = st.lists(st.builds(ast.LabelFilter, filters(converted=converted)), max_size=2)
     parsers = st.sampled_from([[], [parser], [parser], [parser, AGAIN]])
     return st.builds(
         lambda m, a, p, b, c: ast.LogQuery(m, (*a, *p, *(b if p else ()), *(c if p else ()))),
@@ -302,9 +308,9 @@ def test_entries_equal_the_evaluators(
     query = data.draw(queries(KINDS[kind]))
     low, high = sorted(data.draw(st.integers(-5, 40)) * 5 * SECOND for _ in "ab")
     backward, limit = data.draw(st.booleans()), data.draw(st.sampled_from([1, 3, 100]))
-    kept = [(k, v) for k, v in evaluator.log_lines(query, found) if low <= v.at < high]
-    kept.sort(key=lambda item: (item[1].at, item[1].position), reverse=backward)
-    expected = [(v.at, v.body, sorted(k.items())) for k, v in kept[:limit]]
+    kept = [one for one in evaluator.log_lines(query, found) if low <= one[2].at < high]
+    kept.sort(key=lambda one: (one[2].at, one[2].position), reverse=backward)
+    expected = [(v.at, text.encode(), sorted(k.items())) for k, text, v in kept[:limit]]
     answer = service.range(
         to_text(query), Scope(tenant), start_ns=EPOCH + low, end_ns=EPOCH + high, limit=limit,
         direction="backward" if backward else "forward",
