@@ -122,10 +122,20 @@ def test_many_streams_are_read_whatever_the_length_of_their_names(
         Line({"app": "a", "pod": f"a-pod-of-a-name-{i:030}"}, i, b"n=%d" % i) for i in range(2500)
     ]
     insert(store, scope.tenant, lines)
-    query = 'max(max_over_time({app="a"} | logfmt | unwrap n [1m]) by (pod))'
-    found = derived.instant(query, scope, time_ns=EPOCH + 59 * SECOND).data
+    at = EPOCH + 59 * SECOND
+    query = 'max_over_time({app="a"} | logfmt | unwrap n [1m]) by (pod, half)'
+    (question,) = _questions(derived, query, scope)
+    assert " GROUP BY flags, id" in question
+    found = derived.instant(query, scope, time_ns=at).data
     assert isinstance(found, Vector)
-    assert [2499.0] == [sample.value for sample in found.samples]
+    assert [(f"a-pod-of-a-name-{i:030}", float(i)) for i in range(2500)] == [
+        (sample.labels["pod"], sample.value) for sample in found.samples
+    ]
+    query = 'sum by (app) (count_over_time({app="a"} | logfmt | n > 9 [1m]))'
+    assert {(("app", "a"),): 2490.0} == _answer(derived, query, scope)
+    query = 'sum by (app) (count_over_time({app="a"} | logfmt | n > 9 | pod=~".*0" [1m]))'
+    assert not any(" GROUP BY flags" in sql for sql in _questions(derived, query, scope))
+    assert {(("app", "a"),): 249.0} == _answer(derived, query, scope)
 
 
 def test_samples_count_towards_the_budget(store: Store, scope: Scope) -> None:

@@ -32,6 +32,9 @@ def count_frame(asked: RangeQuestion, lines: str) -> Frame:
     node, windows, kept, selected = asked.node, asked.windows, asked.kept, asked.selected
     keys = _keys(kept, selected, asked.context.settings.derive_detected_level)
     table = asked.context.run.ask(count_sql(node, windows, selected, keys, lines, kept))
+    if "id" in table.schema.names:  # a stream may have come since streams were looked for
+        known = np.isin(table.column("id").to_numpy(), list(selected.labels))
+        table = table if known.all() else table.filter(pa.array(known))
     if not table.num_rows or not table.column("lines")[0].as_py():
         return Frame.empty(windows.steps.count)
     series, rows = _series(table, keys, kept, selected)

@@ -54,7 +54,9 @@ def entries(
     read_to: int | None = None
     try:
         for record in _records(context, source, timed=bool(steps)):
-            base = selected.labels[record.stream_id]
+            base = selected.labels.get(record.stream_id)
+            if base is None:  # a stream that has come since streams were looked for
+                continue
             found = entry_of(record, base, steps, context.run.check_time)
             read_to = record.time_ns
             if found is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kelp.server.query.derived import DETECTED_LEVEL, detected_level_sql
 from kelp.server.query.logql import expressions as ast
@@ -36,6 +36,7 @@ _OTHER = "[^a-zA-Z0-9]"  # what stands for an underscore in a key
 _ERROR_KEYS = f"{_OTHER}{{2}}error(?:{_OTHER}details)?{_OTHER}{{2}}"
 _MAX_KEYS = 60  # flags are bits of one number
 _MAX_STREAMS = 2000  # whose values of one label stand in the query's text
+_CHANGES_LABELS = (ast.LabelFormat, ast.Drop, ast.Keep)
 _MAX_TEXT = 150_000  # of definitions; the engine takes 256 KiB in all
 _MAX_WEIGHT = 200_000  # see Definitions.weight
 
@@ -45,7 +46,7 @@ class Pushdown:
     """How to ask. `bad` is SQL over `records` for the lines that are left to the pipeline.
 
     `keys` are the labels that tell series apart; with `whole` those of the stream and the metadata
-    do, too, as far as `hidden` leaves them.
+    do, too, as far as `hidden` leaves them. Labels `of_stream` are looked up by the stream's id.
     """
 
     define: str
@@ -56,6 +57,7 @@ class Pushdown:
     whole: bool
     hidden: tuple[ast.Drop | ast.Keep, ...]
     derive_level: bool
+    of_stream: frozenset[str] = frozenset()
 
 
 def push_down(
@@ -72,23 +74,44 @@ def push_down(
         return None
     parses = any(isinstance(stage, PARSERS) for stage in rest)
     try:
-        reading = _start(names, kept, selected, parses=parses, derive_level=derive_level)
+        looked_up = _of_stream(node, kept, rest, selected)
+        known = names - looked_up
+        reading = _start(known, kept, selected, parses=parses, derive_level=derive_level)
         if kept.names is None and not _clear(rest, selected, derive_level):
             return None
         reading.walk(rest)
-        return _assembled(node, kept, reading, rest, derive_level)
+        push = _assembled(node, kept, reading, rest, derive_level)
+        keys = {name: key for name, key in push.keys.items() if name not in looked_up}
+        return replace(push, keys=keys, of_stream=looked_up)
     except Unsaid:
         return None
+
+
+def _of_stream(
+    node: ast.RangeAggregation, kept: Kept, rest: Sequence[ast.Stage], selected: Selected
+) -> frozenset[str]:
+    """Labels of very many streams that nothing reads: all that counts is whose they are."""
+    if len(selected.labels) <= _MAX_STREAMS or any(isinstance(s, _CHANGES_LABELS) for s in rest):
+        return frozenset()
+    names = set(kept.names or ()) - _read_names(node, rest)
+    streams = selected.labels.values()
+    return frozenset(n for n in names if all(n in labels for labels in streams))
+
+
+def _read_names(node: ast.RangeAggregation, rest: Sequence[ast.Stage]) -> set[str]:
+    """The labels that stages, `unwrap` and the filters behind it read."""
+    unwrap = node.range.unwrap
+    names = set(required_labels(rest))
+    if unwrap:
+        names |= {unwrap.label, *(n for f in unwrap.filters for n in filter_labels(f))}
+    return names
 
 
 def _needed(
     node: ast.RangeAggregation, kept: Kept, rest: Sequence[ast.Stage]
 ) -> frozenset[str] | None:
     """The labels that must be known of a line; None where they are not known by name."""
-    unwrap = node.range.unwrap
-    names = set(required_labels(rest))
-    if unwrap:
-        names |= {unwrap.label, *(n for f in unwrap.filters for n in filter_labels(f))}
+    names = _read_names(node, rest)
     if kept.names is None:
         added = output_names(rest)
         if added is None:
@@ -271,6 +294,8 @@ def _key_columns(push: Pushdown) -> dict[str, str]:
         columns = {"id": "stream_id", "attributes": "attributes"}
         if push.derive_level:
             columns["level"] = detected_level_sql()
+    elif push.of_stream:
+        columns = {"id": "stream_id"}
     for i, field in enumerate(push.keys.values()):
         text = field.text
         columns[f"k{i}"] = f"substring({text}, 1, length({text}) * NOT ({push.bad}))"

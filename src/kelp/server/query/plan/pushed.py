@@ -32,8 +32,11 @@ def pushed_cells(asked: RangeQuestion, push: Pushdown, lines: str) -> tuple[Cell
         return _no_cells(op), False
     flags = np.asarray(table.column("flags").to_numpy(), dtype=np.uint64)
     bad = (flags & np.uint64(1)).astype(bool)
-    if bad.any():
-        table = table.filter(pa.array(~bad)).combine_chunks()
+    good = ~bad
+    if "id" in table.schema.names:  # a stream may have come since streams were looked for
+        good &= np.isin(table.column("id").to_numpy(), list(asked.selected.labels))
+    if not good.all():
+        table = table.filter(pa.array(good)).combine_chunks()
     if not table.num_rows or not table.column("lines")[0].as_py():
         return _no_cells(op), bool(bad.any())
     series, rows = _series(table, push, asked)
@@ -98,7 +101,11 @@ def _series(table: pa.Table, push: Pushdown, asked: RangeQuestion) -> tuple[list
     """The series, and for each row of the table which it belongs to."""
     chosen, inverse = _distinct(table, push)
     rows = table.take(pa.array(chosen))
-    keys = _keys(rows, push) if not push.whole else _whole_keys(rows, push, asked)
+    keys = _keys(rows, push)
+    if push.whole:
+        keys = _whole_keys(rows, keys, push, asked)
+    elif push.of_stream:
+        keys = _with_streams(rows, keys, push, asked)
     found: dict[Key, int] = {}
     numbers = np.array([found.setdefault(key, len(found)) for key in keys], dtype=np.int64)
     return list(found), numbers[inverse]
@@ -147,16 +154,26 @@ def _bits(push: Pushdown) -> list[tuple[int, int, str]]:
     return [(i + 1, i, name) for i, name in enumerate(push.keys)]
 
 
-def _whole_keys(rows: pa.Table, push: Pushdown, asked: RangeQuestion) -> list[Key]:
+def _with_streams(
+    rows: pa.Table, keys: list[Key], push: Pushdown, asked: RangeQuestion
+) -> list[Key]:
+    """The keys with those labels that are looked up by the stream."""
+    own = {
+        stream: {name: labels[name] for name in push.of_stream}
+        for stream, labels in asked.selected.labels.items()
+    }
+    ids = rows.column("id").to_pylist()
+    return [key_of(own[stream] | dict(key)) for stream, key in zip(ids, keys, strict=True)]
+
+
+def _whole_keys(rows: pa.Table, keys: list[Key], push: Pushdown, asked: RangeQuestion) -> list[Key]:
     """The labels of each row together with those of its stream and its metadata."""
     ids = rows.column("id").to_pylist()
     attributes = rows.column("attributes").to_pylist()
     levels = rows.column("level").to_pylist() if push.derive_level else [b""] * len(ids)
     base, grouping = asked.selected.labels, asked.kept.grouping
     out = []
-    for parsed, stream, pairs, level in zip(
-        _keys(rows, push), ids, attributes, levels, strict=True
-    ):
+    for parsed, stream, pairs, level in zip(keys, ids, attributes, levels, strict=True):
         below = attribute_names(pairs or [])
         if push.derive_level:
             below.setdefault(DETECTED_LEVEL, to_text(level))

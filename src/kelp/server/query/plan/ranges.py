@@ -99,7 +99,9 @@ def _rows_cells(asked: RangeQuestion, before: Prefilter, define: str = "") -> Ce
         for record in read(table, derive_level=derive, with_ids=extract.reads_ids):
             if not _in_a_window(record.time_ns, windows):
                 continue
-            base = selected.labels[record.stream_id]
+            base = selected.labels.get(record.stream_id)
+            if base is None:  # a stream that has come since streams were looked for
+                continue
             metadata, error, details = layered(base, record.metadata)
             row = Row(base, metadata, record.body, record.time_ns, context.run.check_time)
             row.error, row.details = error, details
