@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from kelp.base.clock import SystemClock
+from kelp.base.config import load_config
 from kelp.base.settings import Server, Settings
+from kelp.cli.client import Client, find_connection
+from kelp.cli.logs_select import parse_target
+from kelp.cli.trace_find import Search, Wanted
+from kelp.cli.trace_report import gather
+from kelp.cli.trace_store import TraceStore
+from kelp.cli.trace_verify import verify
 from tests.api.running import Running, running
 from tests.cli.tracing import Scene
 from tests.docker import DockerLog
@@ -432,6 +440,25 @@ def test_a_damaged_gz_is_told(scene: Scene) -> None:
     assert (status, verdict["unreadable"], verdict["differing"]) == (1, 1, 0)
     assert 0 < verdict["not_on_disk"] < 2000
     assert "damaged or cut" in verdict["findings"][0]["text"]
+
+
+def test_a_file_that_vanishes_before_it_is_opened_is_one_that_is_gone(scene: Scene) -> None:
+    log = rotated_log(scene)
+    scene.collect(600)
+    store = TraceStore(Client(find_connection()))
+    settings = load_config(scene.config, {}).settings
+    (traced,) = Search(settings.agent, store).by_name(Wanted(parse_target(scene.pod)))
+    found = gather(traced, None, 0)
+    log.delete_oldest()
+    verdict = verify(found, store, SystemClock(), 1 << 20)
+    assert (300, 300, 0, True) == (
+        verdict.equal, verdict.not_on_disk, verdict.unreadable, verdict.good,
+    )  # fmt: skip
+    # A rotation meanwhile is no loss either.
+    found = gather(traced, None, 0)
+    log.compress(log.folder / "0.log.20261120-111112")
+    log.rotate("20261120-121112")
+    assert verify(found, store, SystemClock(), 1 << 20).equal == 300
 
 
 # --- a path and an offset back to the record

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kelp.agent.assemble.assembler import line_positions
-from kelp.agent.assemble.cri import Heads, parse_heads
+from kelp.agent.assemble.cri import no_heads, parse_heads
 from kelp.agent.assemble.draft import DOCKER, Draft
 from kelp.agent.assemble.foreign import read_foreign
-from kelp.agent.assemble.split import Spans, split
+from kelp.agent.assemble.split import split
 from kelp.agent.assemble.timestamp import parse_texts
 from kelp.agent.lookback.content import Piece
 from kelp.model.fragments import Fragments
@@ -32,7 +32,7 @@ def fragments_of(piece: Piece, base: int, *, container: bool) -> Fragments:
         timed = heads.valid.copy()
         _read_foreign(draft, np.flatnonzero(~heads.valid), timed)
     else:
-        draft = Draft.of(spans, _headless(spans), position)
+        draft = Draft.of(spans, no_heads(spans), position)
         timed = np.zeros(len(position), np.bool_)
     end = position + (spans.stop - spans.start).view(np.uint64) + np.uint64(1)
     if len(end):
@@ -58,17 +58,6 @@ def _raw(piece: Piece, base: int) -> RawBatch:
         cut_bytes=np.array([piece.missing], np.int64),
         instances=[_NOBODY],
         observed_ns=0,
-    )
-
-
-def _headless(spans: Spans) -> Heads:
-    count = len(spans.start)
-    return Heads(
-        valid=np.ones(count, np.bool_),
-        timestamp=np.zeros(count, np.int64),
-        stream=np.zeros(count, np.uint8),
-        partial=np.zeros(count, np.bool_),
-        body=spans.start,
     )
 
 
