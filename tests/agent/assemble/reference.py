@@ -103,7 +103,8 @@ def with_time(found: Line, text: bytes, observed_ns: int, form: str) -> Line:
 def read_docker(line: bytes, observed_ns: int) -> Line:
     malformed = Line(line, observed_ns, docker=True, torn=True, marks={ATTR_MALFORMED: "docker"})
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode())
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except ValueError:
         return malformed
     attrs = value.get("attrs", {})

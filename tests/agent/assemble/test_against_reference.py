@@ -131,7 +131,7 @@ def test_equals_the_reference(
     assert checkpoints == {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.one_of(good, good, dockerd), min_size=1, max_size=8))
 def test_a_file_of_dockers_alone(some: list[bytes]) -> None:
     piece = Piece(KEYS[0], 0, b"".join(line + b"\n" for line in some))

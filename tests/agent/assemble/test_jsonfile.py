@@ -113,6 +113,13 @@ def test_what_is_no_json_is_kept_whole(lines: list[bytes]) -> None:
     assert "docker" == found[0].marks[ATTR_MALFORMED]
 
 
+def test_a_control_character_in_a_last_line_without_a_newline() -> None:
+    lines = [line(b"plain\\n"), line(b"a\x01b\\n")]
+    piece = Piece("i", 0, b"\n".join(lines))
+    found = records(CriAssembler(1 << 20, 60.0, {}).assemble(raw_batch([piece])))
+    assert [b"plain", lines[1]] == [r.body for r in found]
+
+
 def test_one_that_is_none_among_many() -> None:
     good = [line(b'n=%d \\"q\\" \\\\ \\n' % n) for n in range(1000)]
     lines = [*good[:500], line(b'a","b\\n'), *good[500:]]

@@ -244,7 +244,7 @@ def _take_simple(found: JsonFile, whole: Flags) -> Flags:
         others[:-1] &= ~is_quote[1:]
         pairs = backslashes - int(np.count_nonzero(others))
     simple = np.zeros(len(whole), np.bool_)
-    if quotes - pairs != _own_quotes(found) or not _clean(data, len(whole)):
+    if quotes - pairs != _own_quotes(found) or not _clean(data):
         return simple
     if backslashes - pairs == own:
         simple[:] = True
@@ -262,9 +262,9 @@ def _own_quotes(found: JsonFile) -> int:
     return _QUOTES * len(found.valid) + sum(4 * len(m) + 2 for m in found.marks.values())
 
 
-def _clean(data: Bytes, lines: int) -> bool:
+def _clean(data: Bytes) -> bool:
     """Whether no control character but the newlines is in the data, and nothing but UTF-8."""
-    if np.count_nonzero(data < ord(" ")) > lines:
+    if np.count_nonzero(data < ord(" ")) != np.count_nonzero(data == _NEWLINE):
         return False
     if data.max() < 0x80:
         return True
