@@ -26,9 +26,13 @@ from kelp.server.http.times import parse_time
 _MAX_GROUPS = 20_000
 _EXAMPLE_CHARS = 400
 _SHOWN_CHARS = 100
-# Of a kernel's report the line that says whom it killed; the whole where there is none.
+# Of a kernel's report the line that says whom it killed, the whole where there is none; of Python's
+# trace the last line.
 _KILLED_LINE = (
     r"if(match(l.body, 'illed process '), extract(l.body, '[^\n]*illed process [^\n]*'), l.body)"
+)
+_TELLING_LINE = (
+    r"if(startsWith(l.body, 'Traceback '), splitByChar('\n', trimRight(l.body))[-1], l.body)"
 )
 _PODS_NAMED = 3
 
@@ -136,8 +140,8 @@ def _question(start_ns: int, wanted: dict[str, str]) -> str:
             argMax(line, at) AS example
         FROM (
             SELECT l.node AS node, l.timestamp AS at, l.severity_number AS number,
-                substring(if({a}['oom_pid'] = '', l.body, {_KILLED_LINE}), 1, {_EXAMPLE_CHARS})
-                    AS line,
+                if({a}['oom_pid'] = '', {_TELLING_LINE}, {_KILLED_LINE}) AS telling,
+                substring(telling, 1, {_EXAMPLE_CHARS}) AS line,
                 {a}['problem'] AS reason,
                 {_first(f"{a}['oom_namespace']", f"{a}['problem_namespace']", "l.namespace")}
                     AS namespace,
