@@ -247,7 +247,7 @@ def _value(node: ast.RangeAggregation, reading: Reading) -> str:
     unwrap = node.range.unwrap
     if unwrap is None:
         return f"length({reading.line})" if node.op in _BYTES else ""
-    field = reading.fields[unwrap.label]
+    field = reading.fields.get(unwrap.label, ABSENT)  # an error is no label
     found = CONVERSIONS[unwrap.conversion](field.text)
     for filtered in unwrap.filters:
         reading.filter(filtered)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.literals import format_float
 from kelp.server.query.pipeline.row import ERROR
-from kelp.server.query.sql.fields import Field
+from kelp.server.query.sql.fields import ABSENT, Field
 from kelp.server.query.sql.text import either, every, string
 from kelp.server.query.sql.values import Converted, duration_ns, number, size_bytes
 
@@ -35,11 +35,12 @@ def filter_condition(node: ast.Filter, fields: Mapping[str, Field], error: str) 
             return Condition(pipeline_matcher(node, value))
         case ast.NumberFilter():
             wanted = f"toFloat64({string(format_float(node.value))})"
-            return _converted(node.op, fields[node.name], number, wanted)
+            return _converted(node.op, _field(node, fields), number, wanted)
         case ast.DurationFilter():
-            return _converted(node.op, fields[node.name], duration_ns, str(node.value))
+            return _converted(node.op, _field(node, fields), duration_ns, str(node.value))
         case ast.BytesFilter():
-            return _converted(node.op, fields[node.name], size_bytes, f"toFloat64({node.value})")
+            wanted = f"toFloat64({node.value})"
+            return _converted(node.op, _field(node, fields), size_bytes, wanted)
         case ast.And() | ast.Or():
             left = filter_condition(node.left, fields, error)
             right = filter_condition(node.right, fields, error)
@@ -49,6 +50,13 @@ def filter_condition(node: ast.Filter, fields: Mapping[str, Field], error: str) 
             return Condition(f"({left.sql}) {word} ({right.sql})", every([left.sound, right.sound]))
         case _:
             return None
+
+
+def _field(
+    node: ast.NumberFilter | ast.DurationFilter | ast.BytesFilter, fields: Mapping[str, Field]
+) -> Field:
+    """What the filter converts; an error is no label, and only a text filter sees it."""
+    return ABSENT if node.name == ERROR else fields[node.name]
 
 
 def pipeline_matcher(node: ast.Matcher, value: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
@@ -18,21 +19,31 @@ from kelp.server.query.template.typed import typed
 
 _MAX_REPEAT = 1 << 20
 _MAX_INT = 1 << 63
+_DECIMAL = re.compile(r"([+-]?[0-9]*)\.[0-9]*")
+_OCTAL = re.compile(r"([+-]?)0(_?[0-7]+(?:_[0-7]+)*)")
+_INTEGER = re.compile(r"[+-]?[0-9][0-9A-Za-z_]*")  # int() reads other digits, and blanks around
 
 
 def to_int(value: Any) -> int:
-    """cast.ToInt64: 0 for what is no number."""
+    """cast.ToInt64: a text as Go writes integers (`012` is octal), its fraction cut; else 0."""
     if isinstance(value, str):
-        text = value.strip()
-        whole, dot, fraction = text.partition(".")
-        text = whole if dot and not fraction.strip("0") else text
-        try:
-            return _wrapped(int(text.lstrip("0") or "0", 10) if text.isdecimal() else int(text, 0))
-        except ValueError:
-            return 0
+        decimal = _DECIMAL.fullmatch(value)
+        return _parsed_int(decimal[1] if decimal else value)
     if isinstance(value, float):
-        return int(value) if math.isfinite(value) else -_MAX_INT
+        return int(value) if abs(value) < _MAX_INT else -_MAX_INT
     return int(value) if isinstance(value, int) else 0
+
+
+def _parsed_int(text: str) -> int:
+    """strconv.ParseInt(text, 0, 64), or 0 where it fails."""
+    if not _INTEGER.fullmatch(text):
+        return 0
+    octal = _OCTAL.fullmatch(text)
+    try:
+        number = int(f"{octal[1]}0o{octal[2]}" if octal else text, 0)
+    except ValueError:
+        return 0
+    return number if -_MAX_INT <= number < _MAX_INT else 0
 
 
 def _wrapped(value: int) -> int:
