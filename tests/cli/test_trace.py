@@ -14,6 +14,7 @@ from kelp.base.clock import SystemClock
 from kelp.base.config import load_config
 from kelp.base.settings import Server, Settings
 from kelp.cli.client import Client, find_connection
+from kelp.cli.instance import Instance, announce, instance_path
 from kelp.cli.logs_select import parse_target
 from kelp.cli.trace_find import Search, Wanted
 from kelp.cli.trace_report import gather
@@ -173,6 +174,18 @@ def test_without_server_the_agents_state_tells_positions(scene: Scene) -> None:
     assert len(log.written) == shown["agent"]["collected"]
     last = shown["files"][-1]
     assert len(log.written) == last["base"] + last["collected"]
+
+
+def test_the_running_kelp_says_where_its_node_is(scene: Scene) -> None:
+    log = rotated_log(scene)
+    scene.collect(600)
+    folders = {"data_dir": str(scene.data), "pods_dir": str(scene.pods)}
+    announce(Instance("http://127.0.0.1:9", "", os.getpid(), **folders), instance_path(os.environ))
+    del scene.settings["data_dir"]
+    del scene.settings["agent"]["pods_dir"]
+    scene.write_config()
+    (shown,) = scene.json(scene.pod, "--local")["logs"]
+    assert len(log.written) == shown["agent"]["collected"]
 
 
 def test_a_server_that_is_away_is_told_and_the_node_is_shown(

@@ -1,7 +1,8 @@
 """Where the Kelp of this user runs just now, left in a small file by `kelp up`.
 
 It lets plain `kelp logs` in the next terminal find a server that listens on another port, or keeps
-its token in a temporary folder (`kelp up --demo`). A file whose process is gone says nothing.
+its token in a temporary folder (`kelp up --demo`), and `kelp trace` its node's logs. A file whose
+process is gone says nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ class Instance(msgspec.Struct, frozen=True):
     url: str
     token_file: str
     pid: int
+    # Where its agent reads and keeps its state; empty where an older Kelp wrote the file.
+    pods_dir: str = ""
+    data_dir: str = ""
 
 
 def instance_path(environ: Mapping[str, str]) -> Path:

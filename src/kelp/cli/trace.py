@@ -7,6 +7,7 @@ kelp.cli.trace_point, bytes and records in kelp.cli.trace_verify.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from kelp.base.clock import SystemClock
 from kelp.base.errors import KelpError
 from kelp.base.settings import Settings
 from kelp.cli.client import Client, Connection
+from kelp.cli.instance import find_instance, instance_path
 from kelp.cli.logs_find import Finder
 from kelp.cli.logs_select import check_pattern, parse_target
 from kelp.cli.options import FOLDER, client_options, config_option, load
@@ -65,11 +67,11 @@ class Asked:
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table",
               show_default=True)  # fmt: skip
 @click.option("--pods-dir", type=FOLDER, help="Where the kubelet keeps containers' logs. "
-              "Default: agent.pods_dir (/var/log/pods).")  # fmt: skip
+              "Default: agent.pods_dir, or those of the `kelp up` that runs here.")  # fmt: skip
 @click.option("--containers-dir", type=FOLDER, help="Where the kubelet keeps links to them. "
               "Default: agent.containers_dir (/var/log/containers).")  # fmt: skip
 @click.option("--data-dir", type=FOLDER, help="Of the agent, whose state is shown. "
-              "Default: data_dir.")  # fmt: skip
+              "Default: data_dir, or that of the `kelp up` that runs here.")  # fmt: skip
 @click.option("--root", type=FOLDER, default=Path("/"), show_default=True,
               help="The node's root folder, for the runtime's configuration.")  # fmt: skip
 @config_option
@@ -94,7 +96,7 @@ def trace(
     """
     folders = {key: others.pop(name) for name, key in _FOLDERS.items()}
     asked = _asked(**others)
-    settings = load(config_file, {k: str(v) for k, v in folders.items() if v is not None}).settings
+    settings = _settings(config_file, {k: str(v) for k, v in folders.items() if v is not None})
     answer = _Tracing(settings, root, None if local else Client(connection)).answer(asked)
     if output == "json":
         click.echo(as_json(answer))
@@ -106,6 +108,17 @@ def trace(
     if not all(v.good for v in answer.verified or ()):
         sys.stdout.flush()
         raise click.exceptions.Exit(1)
+
+
+def _settings(config_file: Path | None, given: dict[str, str]) -> Settings:
+    """Those in force; folders that nobody named are those of the `kelp up` that runs here."""
+    config = load(config_file, given)
+    instance = find_instance(instance_path(os.environ))
+    if instance is None:
+        return config.settings
+    folders = {"agent.pods_dir": instance.pods_dir, "data_dir": instance.data_dir}
+    unnamed = {k: v for k, v in folders.items() if v and config.origins[k] == "default"}
+    return load(config_file, given | unnamed).settings
 
 
 def _asked(  # noqa: PLR0913 - one argument a flag

@@ -278,7 +278,13 @@ def _agent_answers(http: httpx2.Client, settings: Settings) -> bool:
 def _announced(site: Site) -> Iterator[None]:
     """Let `kelp logs` of this user find us while we run."""
     path = instance_path(os.environ)
-    instance = Instance(site.url, str(site.token_file.absolute()), os.getpid())
+    instance = Instance(
+        site.url,
+        str(site.token_file.absolute()),
+        os.getpid(),
+        str(Path(site.settings.agent.pods_dir).absolute()),
+        str(Path(site.settings.data_dir).absolute()),
+    )
     try:
         announce(instance, path)
     except OSError as e:
