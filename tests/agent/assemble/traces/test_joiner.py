@@ -36,6 +36,13 @@ def test_where_only_the_last_rows_wait_nothing_is_copied():
     assert [HEAD, HEAD] == [r[-1] for r in node.finish()]
 
 
+def test_a_batch_of_empty_rows_alone():
+    lines = batch([Line(b"") for _ in range(100)])
+    node = Node()
+    found = records(node.joiner.join(lines)) + node.finish()
+    assert [b""] * 100 == [r[-1] for r in found]
+
+
 def test_a_record_has_the_time_and_the_place_of_its_first_line():
     node = Node()
     found = node.read([Line(b"before"), *map(Line, trace(2)), Line(b"after")])

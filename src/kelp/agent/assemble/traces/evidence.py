@@ -42,7 +42,9 @@ class Bodies:
         """(n,) in which of these rows' heads a pattern is found, or may be."""
         begin = self.offsets[rows].astype(np.int64)
         end = np.minimum(self.offsets[rows + 1], begin + LOOKED_AT_BYTES)
-        returns = (end > begin) & (self.data[np.maximum(end - 1, 0)] == _RETURN)
+        returns = np.zeros(len(rows), np.bool_)
+        filled = np.flatnonzero(end > begin)  # of empty rows there may be no byte at all
+        returns[filled] = self.data[end[filled] - 1] == _RETURN
         heads = slices(begin, end - begin, self.data)
         found = pc.match_substring_regex(heads, pattern.decode("latin-1"))
         # What the rules see ends before a carriage return; here it does not.
