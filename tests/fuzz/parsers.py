@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +24,10 @@ from kelp.agent.collect.links import LinkNaming
 from kelp.agent.collect.paths import parse_log_name, parse_pod_folder
 from kelp.agent.parse.problems import find_problems
 from kelp.base.cgroup import locate
-from kelp.base.formats import recognise
+from kelp.base.formats import FORMATS, recognise
 from kelp.base.oom.calendar import Calendar
 from kelp.base.oom.scan import Scanner
+from kelp.base.redact import Redactor
 from kelp.base.settings import Agent, File
 from kelp.base.severity import detect_severity
 from kelp.kube.errors import AwayError
@@ -40,6 +42,7 @@ from kelp.server.http.times import parse_duration, parse_time
 from kelp.server.ports import QueryError
 from kelp.server.query.logql.parser import parse
 from kelp.server.query.pipeline.compile import check_stages, compile_stages, run_steps
+from kelp.server.query.pipeline.line_fields import fields_of_line
 from kelp.server.query.pipeline.row import Row
 from kelp.server.query.template.compile import compile_template
 from kelp.server.query.template.nodes import TemplateError
@@ -172,6 +175,20 @@ def names(data: bytes) -> None:
     FileNaming(Path("/l"), [(lambda n: n.endswith(".log"), File(path="/l"))], "n", "").parse(name)
 
 
+def fields(data: bytes) -> None:
+    """The line as one of its own format, and as one of some other."""
+    # By the first bytes alone, so that inputs that differ in length are read alike.
+    other = FORMATS[crc32(data[:4]) % len(FORMATS)]
+    name = recognise(data)
+    for known in (None, other, *(f for f in FORMATS if f.name == name)):
+        fields_of_line(known, data, NOW_NS)
+
+
+def redacted(data: bytes) -> None:
+    """A file of a bundle."""
+    Redactor().data(data)
+
+
 def query(words: str) -> None:
     """A query, and what its pipeline is made of."""
     check_stages(parse(words))
@@ -198,6 +215,7 @@ def golden(path: Path) -> Inputs:
 
 
 SLOW = 1 << 14
+EXAMPLES = [example for known in FORMATS for example in known.examples]
 
 COLLECTED = [
     Parser("cri", container_file, seeds.CRI),
@@ -213,7 +231,8 @@ COLLECTED = [
     Parser("oom", kernel_log, seeds.KERNEL, SLOW),
     Parser("cgroup", each(text(locate)), seeds.CGROUPS),
     Parser("names", each(names), seeds.NAMES, SLOW),
-    Parser("formats", each(recognise), seeds.BODIES),
+    Parser("formats", each(recognise), [*seeds.BODIES, *EXAMPLES]),
+    Parser("redact", each(redacted), [*seeds.SECRETS, *seeds.BODIES]),
     *(Parser(f"trace-{path.stem}", trace, golden(path)) for path in sorted(TRACES.glob("*.txt"))),
 ]
 RECEIVED = [
@@ -232,6 +251,7 @@ RECEIVED = [
 ASKED = [
     Parser("logql", each(text(query), QueryError), seeds.QUERIES, SLOW),
     Parser("template", each(text(template), TemplateError), seeds.TEMPLATES, SLOW),
+    Parser("fields", each(fields), [*seeds.BODIES, *EXAMPLES], 1 << 12),
     Parser("time", each(text(parse_time), ValueError), seeds.TIMES),
     Parser("duration", each(text(parse_duration), ValueError), seeds.TIMES),
     *(

@@ -203,3 +203,8 @@ TEMPLATES: Sequence[bytes] = [
     b"{{ __line__ }}{{ __timestamp__ | unixEpoch }}{{/* text */}}",
 ]
 TIMES = [b"1795169472", b"1795169472.123", b"2026-11-20T10:11:12.5+02:00", b"1h30m", b"5m2.5s"]
+SECRETS = [
+    b"password: hunter2 token=abcdef0123456789abcdef0123456789 --api-key=x -p secret",
+    b"Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijklmnop",
+    b"-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nhttps://u:p@host/x?sig=y",
+]
