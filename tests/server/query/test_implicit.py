@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kelp.base.formats import FORMATS
 from kelp.server.ports import Scope
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.logql.parser import parse
@@ -254,3 +255,18 @@ def test_explain_shows_what_is_implied(store: Store, service: QueryService, scop
     assert told["plan"]["row_by_row"] == ["| fields status", '| status="500"']
     told = service.explain('{pod="pushed-0"} | status="500"', scope, start_ns=START, end_ns=END)
     assert told["plan"]["row_by_row"] == ['| status="500"']
+
+
+def test_many_filters_over_many_formats_are_no_query_too_long(
+    store: Store, service: QueryService, scope: Scope
+) -> None:
+    lines = [
+        Line({"format": f.name, "dataset": "app", "pod": f.name}, i * SECOND, f.examples[0])
+        for i, f in enumerate(FORMATS)
+    ]
+    insert(store, scope.tenant, lines)
+    filters = " ".join(f'| {name}!="no" | {name}!~"no.*"' for name in ("status", "path", "level"))
+    found = _logs(service, scope, '{pod=~".+"} ' + filters)
+    assert len(found) == len(FORMATS)
+    counted = f'sum(count_over_time({{pod=~".+"}} {filters} [11m]))'
+    assert _values(service, scope, counted) == {(): len(FORMATS)}

@@ -205,3 +205,8 @@ def test_a_stream_without_format_has_ids_and_a_pushed_one_nothing() -> None:
 def test_errors_of_json_are_none_of_fields() -> None:
     assert _labels("| fields", b'{"status":500,', JSON) == {"status": "500"}
     assert _labels("| fields", b"no json", JSON) == {}
+
+
+def test_no_pattern_matches_an_empty_line() -> None:
+    # In SQL, a line that is settled is an empty one for the patterns that follow.
+    assert [f.name for f in FORMATS if f.matches(b"")] == []

@@ -155,17 +155,23 @@ def _groups(known: Format, names: Sequence[str], line: Line) -> dict[str, str]:
     if len(patterns) == 1 and len(patterns[0][1]) == 1:
         source, (name,) = patterns[0]
         return {name: line.name(f"extract({line.sql}, {string('(?-s)' + source)})")}
-    cases: dict[str, list[str]] = {n: [] for _, numbers in patterns for n in numbers}
+    # A line that a pattern has matched is an empty one for those behind it, which costs nothing and
+    # gives nothing: so each is asked of all rows, and no row takes a way of its own.
+    texts: dict[str, list[str]] = {n: [] for _, numbers in patterns for n in numbers}
+    left = line.sql
     for source, numbers in patterns:
         literal = string("(?-s)" + source)
-        found = line.name(f"extractGroups({line.sql}, {literal})") if numbers else ""
-        matched = line.name(f"notEmpty({found})" if found else f"match({line.sql}, {literal})")
-        for name, choices in cases.items():
-            value = f"{found}[{numbers[name]}]" if name in numbers else ABSENT_VALUE
-            choices += [matched, value]
-    if len(patterns) == 1:
-        return {name: line.name(choices[1]) for name, choices in cases.items()}
-    return {name: line.name(f"multiIf({', '.join(c)}, '')") for name, c in cases.items()}
+        found = line.name(f"extractGroups({left}, {literal})") if numbers else ""
+        matched = line.name(f"notEmpty({found})" if found else f"match({left}, {literal})")
+        left = line.name(f"if({matched}, '', {left})")
+        for name, number in numbers.items():
+            texts[name].append(f"{found}[{number}]")
+    return {name: line.name(_joined(parts)) for name, parts in texts.items()}
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Texts of which at most one is not empty."""
+    return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
 
 
 def _rest(rest: Rest, names: Sequence[str], line: Line) -> _Texts | None:
