@@ -24,6 +24,7 @@ from kelp.agent.assemble.traces.rules import Language, bears, begin, joins, mess
 DOTNET = Language(
     starts=(
         begin(rb"^Unhandled [Ee]xception[:.]? ?", "at.head"),
+        begin(rb"^Stack overflow\.$", "dotnet.overflow"),
         begin(rb"^(?:fail|crit|warn|info|dbug|trce): \S+\[\d+\]$", "dotnet.logger"),
     ),
     states={
@@ -35,6 +36,7 @@ DOTNET = Language(
             joins(rb"^ {7,}(?:at \S|--- End of )|^ {6,} ---> ", "dotnet.frames"),
             bears(rb"^ {6,}", "dotnet.logger"),
         ),
+        "dotnet.overflow": (joins(rb"^   at \S|^Repeat \d+ times:$|^-{32}$", "dotnet.overflow"),),
         "dotnet.head": (*AFTER_FRAME, message("dotnet.head")),
     },
     evidence=(((b"Un",), rb"^Unhandled [Ee]xception"),),

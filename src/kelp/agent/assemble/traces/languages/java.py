@@ -30,7 +30,16 @@ _WEAK = (
     rb"|^[\t ]*(?:[\w$]+\.)+[A-Z][\w$]*(?:: |$)"  # the full name of a class, whatever it is called
 )
 
-_FRAME = rb"^[\t ]+(?:eval )?at \S"
+# Behind an exception: a name alone, or whatever has the marks of a call or a place in it.
+_FRAME = (
+    rb"^[\t ]+(?:eval )?at (?:(?:async |new |static )?\S+$"
+    rb"|\S.*?(?:[(\[<{]|[\w>]\.[\w<]|:\d)|[(<\[])"
+)
+# Where Reactor assembled what failed.
+_ASSEMBLY = (
+    rb"^[\t ]*(?:Assembly trace from producer \[|Error has been observed at the following site"
+    rb"|Original Stack Trace:$)|^[\t ]+(?:\*__|\|_ )|^\t[\w$.]+\(\w+\.\w+:\d+\)$"
+)
 # A frame that nothing else looks like: a call in brackets, or a place with a line.
 _SURE_FRAME = rb"^[\t ]+(?:eval )?at (?:\S.*\(.*\)|\S+:\d+(?::\d+)?\b|\S.* in \S.*:line \d+)"
 _MORE = (
@@ -46,6 +55,7 @@ AFTER_FRAME: tuple[Rule, ...] = (
     joins(_FRAME, "at.frames"),
     joins(_MORE, "at.frames"),
     joins(_CAUSE, "at.cause"),
+    joins(_ASSEMBLY, "at.frames"),
     joins(rb"^[\t ]+\[(?:cause|errors?)\]: ", "at.head"),
     joins(rb"^[\t ]*---? End of |^[\t ]*--- End of", "at.frames"),
     joins(rb"^[\t ]*---> ", "at.cause"),

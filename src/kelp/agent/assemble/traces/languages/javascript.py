@@ -24,15 +24,20 @@ from kelp.agent.assemble.traces.languages.java import AFTER_FRAME
 from kelp.agent.assemble.traces.rules import SPACE, Language, bears, begin, joins, message
 
 _CARETS = rb"^[\t ]*\^+[\t ]*$"
+# Firefox and Safari: `name@place:line:column`.
+_BROWSER_FRAME = rb"^(?:[^\s@]*|(?:global|eval|module) code)@(?:\S+:\d+:\d+|\[native code\])$"
+_NATIVE = rb"^(?:Uncaught )?(?:Type|Reference|Range|Syntax|Internal)?Error: "
 _TAIL = rb"^(?:Node\.js v\d|Bun v\d|\(Use `node --trace-)"
 
 JAVASCRIPT = Language(
     starts=(
+        begin(_NATIVE, "js.browser"),
         begin(rb"^V8 errors stack trace", "at.head"),
         begin(rb"^(?:file://|node:|[\w.@~-]*/|[A-Za-z]:\\|\[)\S*:\d+$", "js.source"),
         begin(rb"^(?:Trace|Warning|[A-Z][a-z]+[A-Z]\w*)(?:: \S|$)", "at.weak"),
     ),
     states={
+        "js.browser": (joins(_BROWSER_FRAME, "js.browser"),),
         "js.source": (bears(rb"", "js.caret"),),
         "js.caret": (joins(_CARETS, "js.thrown"),),
         "js.thrown": (
@@ -63,5 +68,9 @@ JAVASCRIPT = Language(
             joins(_TAIL, "js.version"),
         ),
     },
-    evidence=(((*SPACE, b"^"), _CARETS),),
+    evidence=(
+        ((*SPACE, b"^"), _CARETS),
+        # The frames of browsers may begin with anything, so that their head is what is looked for.
+        ((b"Un", b"Ty", b"Re", b"Ra", b"Sy", b"In", b"Er"), _NATIVE),
+    ),
 )

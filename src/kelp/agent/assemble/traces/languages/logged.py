@@ -21,6 +21,8 @@ LOGGED = Language(
         begin(LOG_HEAD + rb".{0,64}?\b" + _TROUBLE, "logged.line"),
         begin(rb"^" + _TROUBLE + rb".{0,60}?[:\]-]", "logged.line"),
         begin(rb"^[EFW]\d{4} \d\d:", "logged.line"),
+        begin(rb"^\[Nest\] \d+ .*\bERROR\b", "logged.line"),
+        begin(rb"^Internal Server Error: /", "logged.line"),  # Django's
     ),
     states={
         "logged.line": (

@@ -26,6 +26,11 @@ _CHAIN = (
     rb"|The above exception was the direct cause of the following exception:)"
 )
 _THREAD = rb"^(?:Current thread|Thread) 0x[0-9a-f]+ "
+# What database drivers and SQLAlchemy put behind an error's message.
+_SQL = (
+    rb"^(?:DETAIL|HINT|CONTEXT|QUERY): {1,2}\S|^LINE \d+: |^\[(?:SQL|parameters): "
+    rb"|^\(Background on this error at: "
+)
 # Lines that Python writes right before a traceback.
 _BEFORE = (
     rb"^(?:Exception ignored |Exception in thread [^\"]|Error in |--- Logging error ---"
@@ -72,13 +77,18 @@ PYTHON = Language(
             joins(rb"^[\t ]+\S", "python.last"),  # the rest of a message, carets, notes
             joins(rb"^Call stack:$", "python.begun"),
             joins(rb"^Message: ", "python.last"),
+            joins(_SQL, "python.last"),
             joins(rb"^Arguments: ", "python.last"),
             bears(rb"^$", "python.between"),
             # More of the message: told by the chain that follows.
             message("python.message"),
         ),
         "python.message": (bears(rb"^$", "python.between"), message("python.message")),
-        "python.between": (joins(_CHAIN, "python.chained"), message("python.message")),
+        "python.between": (
+            joins(_CHAIN, "python.chained"),
+            joins(_SQL, "python.last"),
+            message("python.message"),
+        ),
         "python.chained": (
             bears(rb"^$", "python.chained"),
             joins(rb"^[\t ]+\+ Exception Group " + _TRACEBACK, "python.group"),

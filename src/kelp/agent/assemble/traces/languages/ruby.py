@@ -20,7 +20,9 @@ from kelp.agent.assemble.traces.languages.java import MEDIUM, STRONG
 from kelp.agent.assemble.traces.rules import EMPTY, SPACE, Language, bears, begin, joins, message
 
 _TAGS = rb"^(?:\[[^\]]*\] ?)*"  # of Rails' tagged logging, on every line
-_PLACE = rb"[^\s:(][^:(]*:\d+:in [`']"
+# A gem's frame has its name and version before the path: `rack (2.0) lib/rack.rb:1:in `.
+_GEM = rb"(?:[\w.-]+ \([\w.-]+\) )?"
+_PLACE = _GEM + rb"[^\s:(][^:(]*:\d+(?::in [`']|$)"
 _FRAME = _TAGS + rb"[\t ]*(?:from )?" + _PLACE
 _FROM = rb"^[\t ]+(?:\d+: )?from \S.*:\d+"
 _CARETS = rb"^[\t ]*\^+[\t ]*$"
@@ -54,12 +56,14 @@ RUBY = Language(
         "ruby.rails": (
             bears(_TAGS + rb"[\t ]*$", "ruby.rails.blank"),
             joins(rb"^[\t ]+.*?\.rb:\d+:in [`']", "ruby.trace"),
+            # Template errors show the source first.
+            bears(_TAGS + rb"[\t ]*\d+: ", "ruby.rails.blank"),
         ),
         "ruby.rails.blank": (
             bears(_TAGS + rb"[\t ]*$", "ruby.rails.blank"),
             joins(_FRAME, "ruby.trace"),
             # Template errors show the source first.
-            bears(_TAGS + rb"[\t ]*(?:Causes:|\d+: |\S.* \(.*\))", "ruby.rails.blank"),
+            bears(_TAGS + rb"[\t ]*(?:Causes:|\d+: |\S.* \(.*\):?$)", "ruby.rails.blank"),
         ),
         "ruby.logged": (joins(rb"^(?:[\t ]+|/|\S+/)\S*\.rb:\d+:in [`']", "ruby.trace"),),
         "ruby.trace": (joins(_FRAME, "ruby.trace"),),

@@ -25,6 +25,7 @@ RUST = Language(
         begin(rb"^thread '.*' (?:\(\d+\) )?has overflowed its stack", "rust.overflow"),
         begin(rb"^(?:Error|error): \S|(?i:error|failed)", "rust.report"),
         begin(_BACKTRACE, "rust.frames"),
+        begin(rb"^The application panicked \(crashed\)\.$", "rust.eyre"),
     ),
     states={
         # Since 1.73 the message has lines of its own.
@@ -38,6 +39,15 @@ RUST = Language(
             joins(_NOTE, "rust.notes"),
             joins(_BACKTRACE, "rust.frames"),
             message("rust.head"),
+        ),
+        # color-eyre's report of a panic.
+        "rust.eyre": (
+            joins(rb"^(?:Message|Location):\s+\S", "rust.eyre"),
+            joins(rb"^[\t ]*(?:\xe2\x94\x81|-)+ (?:BACK|SPAN)TRACE ", "rust.eyre"),
+            joins(rb"^Backtrace omitted\. |^Run with (?:RUST_|COLORBT_)", "rust.eyre"),
+            joins(_FRAME, "rust.eyre"),
+            joins(rb"^[\t ]+\S", "rust.eyre"),
+            bears(rb"^$", "rust.eyre"),
         ),
         "rust.overflow": (
             joins(rb"^fatal runtime error: stack overflow"),
@@ -71,6 +81,7 @@ RUST = Language(
             ),
             _BACKTRACE,
         ),
+        ((b"Me",), rb"^Message: "),
         (SPACE, rb"^ +(?:\d+: |at )"),
         ((b"no",), _NOTE),
         ((b"Ca",), rb"^Caused by:$"),
