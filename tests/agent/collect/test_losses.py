@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import tempfile
@@ -9,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from kelp.agent.collect.checkpoint import Checkpoint, CheckpointError, FileMark, decode, encode
+from kelp.agent.collect.instancelog import MAX_DONE_MARKS
 from kelp.model.loss import LOSS_REASONS
 from tests.agent.collect.harness import Pipeline
 from tests.kubelet import ContainerLog, Kubelet
@@ -126,6 +131,75 @@ def test_an_older_file_that_appears_too_late_is_told(app: ContainerLog, kubelet:
     pipeline.collector.close()
 
 
+EMPTY = {
+    "gz": gzip.compress(b"", mtime=0),
+    "bz2": bz2.compress(b""),
+    "xz": lzma.compress(b""),
+    "zst": bytes(pa.compress(b"", codec="zstd", asbytes=True)),
+}
+
+
+@pytest.mark.parametrize("packing", EMPTY)
+def test_a_file_that_was_rotated_empty_is_no_loss_once_it_is_packed(
+    app: ContainerLog, kubelet: Kubelet, packing: str
+) -> None:
+    """Nothing of an empty file is remembered, so each start finds it anew, and always too late."""
+    app.lines(5)
+    app.rotate("20261118-000001")
+    empty = app.rotate("20261118-000002")
+    app.lines(5)
+    app.rotate("20261118-000003")
+    app.lines(5)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    empty.with_name(f"{empty.name}.{packing}").write_bytes(EMPTY[packing])
+    empty.unlink()
+    pipeline.run()
+    pipeline.kill()
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.losses == []
+    pipeline.collector.close()
+
+
+@pytest.mark.parametrize("packing", EMPTY)
+def test_a_packed_file_cut_before_its_content_may_have_held_some(
+    app: ContainerLog, kubelet: Kubelet, packing: str
+) -> None:
+    app.lines(5)
+    app.rotate("20261118-000002")
+    app.lines(5)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    cut = app.live.with_name(f"0.log.20261118-000001.{packing}")
+    cut.write_bytes(EMPTY[packing][:8])
+    pipeline.run()
+    assert [(0, "rotated_away")] == [(loss.size_bytes, loss.reason) for loss in pipeline.losses]
+    pipeline.collector.close()
+
+
+@pytest.mark.parametrize("name", ["0.log.20261118-{0:06}", "0.log.{1}"])
+def test_more_finished_files_than_are_remembered_are_no_loss(
+    app: ContainerLog, kubelet: Kubelet, name: str
+) -> None:
+    """A checkpoint names the newest of them alone: what is older was finished before."""
+    files = MAX_DONE_MARKS + 6
+    for number in range(files):
+        app.lines(1)
+        app.live.rename(app.live.with_name(name.format(number, files - number)))
+        app.reopen()
+    app.lines(1)
+    pipeline = Pipeline(kubelet.root)
+    pipeline.run()
+    for _ in range(2):
+        pipeline.kill()
+        app.lines(1)
+        pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.losses == []
+    pipeline.collector.close()
+
+
 def test_bytes_that_come_after_a_file_was_finished_are_told(
     app: ContainerLog, kubelet: Kubelet
 ) -> None:
@@ -216,6 +290,34 @@ def test_a_file_that_may_not_be_read_is_told_when_it_is_gone(unprivileged: Path)
         (loss.position, loss.size_bytes, loss.reason) for loss in pipeline.losses
     ]
     assert bytes(app.written[lost:]) == pipeline.data()
+    pipeline.collector.close()
+    app.close()
+
+
+@pytest.mark.parametrize(
+    ("packed", "losses"),
+    [(b"", 0), (gzip.compress(b"some\n", mtime=0), 1)],
+    ids=["no bytes", "some"],
+)
+def test_a_packed_file_that_may_not_be_read_has_no_known_size(
+    unprivileged: Path, packed: bytes, losses: int
+) -> None:
+    kubelet = Kubelet(unprivileged / "pods")
+    app = kubelet.start()
+    app.live.chmod(0o644)
+    app.lines(3)
+    old = app.live.with_name("0.log.20261118-000001.gz")
+    old.write_bytes(packed)
+    old.chmod(0)
+    pipeline = Pipeline(kubelet.root)
+    with without_rights():
+        pipeline.collector.discover()
+    old.unlink()
+    with without_rights():
+        pipeline.run()
+    told = [(loss.position, loss.size_bytes, loss.reason) for loss in pipeline.losses]
+    assert [(0, 0, "unreadable")] * losses == told
+    assert bytes(app.written) == pipeline.data()
     pipeline.collector.close()
     app.close()
 

@@ -33,7 +33,8 @@ GONE_GRACE_S = 30.0
 removed it under a writer that goes on."""
 
 MAX_DONE_MARKS = 64
-"""Finished files remembered at the most; the kubelet keeps 5 unless told otherwise."""
+"""Finished files that a checkpoint remembers at the most; the kubelet keeps 5 unless told
+otherwise. What is older than all of these was finished, too."""
 
 ReportLoss = Callable[[Loss], None]
 ParseName = Callable[[str], LogName | None]
@@ -56,6 +57,7 @@ class InstanceLog:
         self.stamp = b""
         self.ignored: set[tuple[int, int, int]] = set()  # found files that are copies of known ones
         self.changed = False  # since the last checkpoint
+        self.forgetful = False  # finished files may lie there that the checkpoint does not name
 
     @property
     def current(self) -> LogFile | None:
@@ -164,6 +166,7 @@ class InstanceLog:
         self.next_base = checkpoint.next_base
         self.stamp = checkpoint.stamp
         self.files = [self._restored(m, done=True) for m in checkpoint.done]
+        self.forgetful = len(checkpoint.done) >= MAX_DONE_MARKS
         if checkpoint.current is not None:
             current = self._restored(checkpoint.current)
             current.base, current.offset = checkpoint.base, checkpoint.offset

@@ -27,6 +27,12 @@ class Fresh:
     fd: int
     head: bytes
 
+    def close(self) -> None:
+        """Give the descriptor back, where there is one."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
 
 class Look:
     """One comparison of what is found with what is known.
@@ -79,8 +85,7 @@ class Look:
     def drop_fresh(self) -> None:
         """Close what was opened for nothing."""
         for fresh in self.fresh:
-            if fresh.fd >= 0:
-                os.close(fresh.fd)
+            fresh.close()
 
     def _claim_by_inode(self, found: Found) -> bool:
         for file in self._log.files:
@@ -127,7 +132,8 @@ class Look:
         same = (f for f in self._log.files if (f.device, f.inode) == (found.device, found.inode))
         file = next((f for f in same if f.fd < 0 and not f.done and f not in self.claims), None)
         if file is None:
-            self.fresh.append(Fresh(found, -1, b""))
+            if found.size or not found.name.gz:
+                self.fresh.append(Fresh(found, -1, b""))
             return
         self._claim(file, found)
         self._handler.take_size(file, found)
@@ -137,7 +143,7 @@ class Look:
         for fresh in [f for f in self.fresh if _alike(f.head, head)]:
             if fresh.found.name.key > found.name.key:
                 return True
-            os.close(fresh.fd)
+            fresh.close()
             self.fresh.remove(fresh)
         return False
 

@@ -10,7 +10,6 @@ found is read on through its descriptor, or lost.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from enum import Enum
 
@@ -20,7 +19,7 @@ from kelp.agent.collect.instancelog import TORN_GRACE_S, InstanceLog
 from kelp.agent.collect.logfile import LogFile
 from kelp.agent.collect.look import Fresh, Look
 from kelp.agent.collect.paths import LogName
-from kelp.agent.collect.sources import packed_size_hint
+from kelp.agent.collect.sources import holds_nothing, packed_size_hint
 
 
 class Outcome(Enum):
@@ -54,7 +53,7 @@ class Reconciler:
 
     def _miss(self, log: InstanceLog, file: LogFile, look: Look, *, others: bool) -> None:
         """No name leads to the file any more, nor to a copy of it."""
-        if file.done or (file.fd < 0 and file.offset == file.size == 0):
+        if file.done or (file.fd < 0 and _held_nothing(file)):
             log.files.remove(file)
         elif file.fd >= 0:
             file.gone = True
@@ -64,7 +63,12 @@ class Reconciler:
                 file.lost_reason = "deleted"
 
     def _insert(self, log: InstanceLog, look: Look, floor: LogName | None) -> None:
+        forgotten = _forgotten(log, look.claims)
         for fresh in sorted(look.fresh, key=lambda f: f.found.name.key):
+            if forgotten is not None and fresh.found.name.key < forgotten.key:
+                log.ignored.add(fresh.found.id)
+                fresh.close()
+                continue
             if floor is not None and fresh.found.name.key < floor.key:
                 self._too_late(log, fresh, look)
                 continue
@@ -81,16 +85,38 @@ class Reconciler:
     def _too_late(self, log: InstanceLog, fresh: Fresh, look: Look) -> None:
         """A file older than what was already given out, and never seen: its place is passed."""
         found = fresh.found
-        size = found.size
-        if fresh.fd >= 0:
-            size = packed_size_hint(fresh.fd, found.size) if found.name.gz else found.size
-            os.close(fresh.fd)
+        lost, size = _content(fresh)
+        fresh.close()
         if self._handler.young(found):
             look.unsettled = True  # a copy in the making becomes a known file's when it is whole
             return
         log.ignored.add(found.id)
-        if found.size:
+        if lost:
             self._handler.missed(log, found, size)
+
+
+def _content(fresh: Fresh) -> tuple[bool, int]:
+    """Whether the file may hold something, and how many bytes; 0 where that cannot be told."""
+    found = fresh.found
+    if fresh.fd < 0 or not found.name.gz:
+        return found.size > 0, found.size
+    try:
+        nothing = not found.size or (not fresh.head and holds_nothing(fresh.fd))
+        return not nothing, packed_size_hint(fresh.fd, found.size)
+    except OSError:
+        return True, 0
+
+
+def _held_nothing(file: LogFile) -> bool:
+    """Whether a file that is gone is no loss; how large a packed one was, only opening it says."""
+    return file.offset == file.size == 0 and not (file.name.gz and file.unopened)
+
+
+def _forgotten(log: InstanceLog, claims: dict[LogFile, Found]) -> LogName | None:
+    """The oldest finished file that is remembered, where older ones were too many to be."""
+    if not log.forgetful:
+        return None
+    return next((f.name for f in log.files if f.done and f in claims), None)
 
 
 def _floor(log: InstanceLog, claims: dict[LogFile, Found]) -> LogName | None:

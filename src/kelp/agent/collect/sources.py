@@ -102,6 +102,12 @@ def packed_head(fd: int, length: int) -> bytes:
     return bytes(room[: PackedSource(fd).read_at(0, room)])
 
 
+def holds_nothing(fd: int) -> bool:
+    """Whether a compressed file is whole and its content empty. Raises OSError."""
+    source = PackedSource(fd)
+    return source.read_at(0, memoryview(bytearray(1))) == 0 and not source.broken
+
+
 def packed_size_hint(fd: int, file_size: int) -> int:
     """What the trailer of a .gz says of the uncompressed size; 0 where that cannot be.
 
