@@ -17,9 +17,10 @@ from kelp.server.query.metric.frame import Steps
 from kelp.server.query.plan import logs
 from kelp.server.query.plan.context import Context
 from kelp.server.query.plan.grouping import Kept, is_additive, kept_labels
-from kelp.server.query.plan.implicit import settled, settled_range, with_uses
+from kelp.server.query.plan.implicit import settled, settled_range
 from kelp.server.query.plan.metrics import evaluate
 from kelp.server.query.plan.prefilter import Prefilter, prefilter
+from kelp.server.query.plan.prepare import prepared
 from kelp.server.query.plan.pushdown import push_down
 from kelp.server.query.run import Run
 from kelp.server.query.streams import Selected
@@ -78,7 +79,7 @@ def _answer(expression: ast.Expression, context: Context, asked: Asked) -> None:
     step = asked.step_ns
     count = (asked.end_ns - asked.start_ns) // step + 1 if step else 1
     steps = Steps(asked.start_ns if step else asked.end_ns, step or 1, count)
-    evaluate(with_uses(expression), steps, context, instant=not step)
+    evaluate(prepared(expression), steps, context, instant=not step)
 
 
 def _estimate(context: Context, sql: str) -> dict[str, int]:
@@ -97,7 +98,7 @@ def _estimate(context: Context, sql: str) -> dict[str, int]:
 def _plan(expression: ast.Expression, context: Context, asked: Asked) -> dict[str, Any]:
     if isinstance(expression, ast.LogQuery):
         return {"operation": "records", **_pipeline(expression, context, asked)}
-    return _metric_plan(with_uses(expression), context, asked)
+    return _metric_plan(prepared(expression), context, asked)
 
 
 def _metric_plan(node: ast.Metric, context: Context, asked: Asked) -> dict[str, Any]:

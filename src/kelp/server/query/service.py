@@ -29,8 +29,8 @@ from kelp.server.query.pipeline.compile import check_stages
 from kelp.server.query.plan import logs
 from kelp.server.query.plan.answers import keeps_order, matrix_of, vector_of
 from kelp.server.query.plan.context import Context
-from kelp.server.query.plan.implicit import with_uses
 from kelp.server.query.plan.metrics import evaluate
+from kelp.server.query.plan.prepare import prepared
 from kelp.server.query.result_rows import LabelledEntry
 from kelp.server.query.run import Run
 from kelp.server.query.sql.lines import PlainDialect
@@ -90,7 +90,7 @@ class QueryService:
             )
         if ast.is_scalar(expression):
             return self._answer(Scalar(time_ns, scalar_value(expression)), context)
-        frame = evaluate(with_uses(expression), Steps(time_ns, 1, 1), context, instant=True)
+        frame = evaluate(prepared(expression), Steps(time_ns, 1, 1), context, instant=True)
         ordered = keeps_order(expression)
         with errors_at(expression.at):
             found = vector_of(frame, time_ns, ordered=ordered, max_series=self._settings.max_series)
@@ -119,7 +119,7 @@ class QueryService:
             value = scalar_value(expression)
             times = steps.times_ns()
             return self._answer(Matrix([Series({}, times, [value] * len(times))]), context)
-        frame = evaluate(with_uses(expression), steps, context, instant=False)
+        frame = evaluate(prepared(expression), steps, context, instant=False)
         with errors_at(expression.at):
             return self._answer(matrix_of(frame, steps, self._settings.max_series), context)
 
