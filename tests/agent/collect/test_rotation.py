@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from kelp.agent.collect.tree import Container
 from tests.agent.collect.harness import Pipeline
 from tests.kubelet import ContainerLog, Kubelet
 
@@ -364,3 +365,72 @@ def test_a_static_pod_that_comes_again_goes_on_with_its_positions(kubelet: Kubel
         pipeline.run()
     assert not pipeline.losses
     other.close()
+
+
+@pytest.fixture
+def after_listing(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Moves that are made one by one, each when a container's folder has just been listed."""
+    moves: list[Callable[[], object]] = []
+    listed = Container.names
+
+    def names(container: Container) -> list[str] | None:
+        found = listed(container)
+        if moves:
+            moves.pop(0)()
+        return found
+
+    monkeypatch.setattr(Container, "names", names)
+    return moves
+
+
+def test_a_name_that_is_another_files_by_the_time_it_is_opened(
+    app: ContainerLog, pipeline: Pipeline, after_listing: list[Callable[[], object]]
+) -> None:
+    """The new live file is opened under the listed name; the renamed one was not listed."""
+    app.lines(5)
+
+    def rotate() -> None:
+        app.rotate("20261118-000001")
+        app.lines(5)
+
+    after_listing.append(rotate)
+    pipeline.take()
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.losses == []
+
+
+def test_a_new_file_that_is_packed_when_it_has_just_been_listed(
+    app: ContainerLog, pipeline: Pipeline, after_listing: list[Callable[[], object]]
+) -> None:
+    """It is found under neither name, and a newer one must not be read before it."""
+    app.lines(5)
+    old = app.rotate("20261118-000001")
+    app.lines(5)
+    after_listing.append(lambda: app.compress(old))
+    pipeline.take()
+    pipeline.run()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.losses == []
+
+
+def test_every_move_of_a_rotation_hides_something_from_the_start_of_an_agent(
+    app: ContainerLog, pipeline: Pipeline, after_listing: list[Callable[[], object]]
+) -> None:
+    app.lines(5)
+    old = app.rotate("20261118-000001")
+    app.lines(5)
+    pipeline.run()
+    packed = app.begin_compress(old)
+    after_listing += [
+        lambda: app.finish_compress(old),
+        old.unlink,
+        lambda: app.rename("20261118-000002"),
+        app.reopen,
+        lambda: app.lines(5),
+    ]
+    pipeline.kill()
+    pipeline.run()
+    assert not packed.exists()
+    assert bytes(app.written) == pipeline.data()
+    assert pipeline.losses == []

@@ -76,7 +76,7 @@ class LogCollector:
         self._descriptors = Descriptors(settings.max_open_files)
         self._handler = Handler(clock, self._descriptors, self._metrics, self._report)
         self._schedule = Schedule(self._watcher.watch_file)
-        self._logs = Logs(checkpoints, Reconciler(self._handler), self._metrics)
+        self._logs = Logs(checkpoints, Reconciler(self._handler), self._metrics, clock)
         self._container_of: dict[InstanceLog, Container] = {}
         self._dirty: dict[Container, None] = {}
         self._unsettled: dict[Container, None] = {}

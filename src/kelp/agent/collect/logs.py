@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from kelp.agent.collect.checkpoint import Checkpoint, CheckpointError, decode, encode
 from kelp.agent.collect.instancelog import InstanceLog
+from kelp.agent.collect.listing import Listing, Names
 from kelp.agent.collect.metrics import CollectMetrics
-from kelp.agent.collect.paths import LogName, Naming
+from kelp.agent.collect.paths import Naming
 from kelp.agent.collect.reconcile import Outcome, Reconciler
 from kelp.agent.collect.tree import Container, Tree
+from kelp.base.clock import Clock
 
-_LISTINGS = 3  # a folder is listed again where a rename may have hidden a name from the first
+_LISTINGS = 8  # a rename may hide a name from a listing, and a rotation is several of them
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +38,10 @@ class Logs:
         checkpoints: Mapping[str, bytes],
         reconciler: Reconciler,
         metrics: CollectMetrics,
+        clock: Clock,
     ) -> None:
         self._reconciler = reconciler
+        self._clock = clock
         self._metrics = metrics
         self._by_folder: dict[Path, dict[str, InstanceLog]] = {}
         self._standing: dict[Path, Container] = {}  # the last one seen under a path
@@ -56,12 +61,13 @@ class Logs:
             self._standing[container.path] = container
         elif self._standing.get(container.path) is not container:
             return [], Outcome.SETTLED  # a static pod's, which has come again under this path
-        for listing in range(_LISTINGS):
-            names = container.logs()
+        for count in range(1, _LISTINGS + 1):
+            listing = Listing(container, self._clock)
+            names = listing.names
             if names is None:
                 return [], Outcome.UNSETTLED
             logs = self._logs_of(container, names)
-            outcomes = self._reconcile_all(container, logs, names, final=listing == _LISTINGS - 1)
+            outcomes = self._reconcile_all(container, logs, listing, final=count == _LISTINGS)
             if Outcome.RACED not in outcomes:
                 break
         assert names is not None
@@ -76,22 +82,23 @@ class Logs:
         self,
         container: Container,
         logs: Mapping[str, InstanceLog],
-        names: Mapping[str, list[LogName]],
+        listing: Listing,
         *,
         final: bool,
     ) -> set[Outcome]:
         rank = container.naming.rank
+        names = listing.names or {}
         newest = max(map(rank, names), default=0)
         outcomes = set()
         for restart, log in logs.items():
             log.over = rank(restart) < newest
             log.folder_gone = container.gone
-            outcomes.add(self._reconciler.reconcile(log, names.get(restart, []), final=final))
+            moved = partial(listing.moved, restart)
+            found = names.get(restart, [])
+            outcomes.add(self._reconciler.reconcile(log, found, moved=moved, final=final))
         return outcomes
 
-    def _logs_of(
-        self, container: Container, names: Mapping[str, list[LogName]]
-    ) -> dict[str, InstanceLog]:
+    def _logs_of(self, container: Container, names: Names) -> dict[str, InstanceLog]:
         logs = self._by_folder.setdefault(container.path, {})
         naming = container.naming
         waiting = self._waiting.get(naming.key, {})

@@ -10,7 +10,7 @@ found is read on through its descriptor, or lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from kelp.agent.collect.found import Found
@@ -27,7 +27,7 @@ class Outcome(Enum):
 
     SETTLED = 0
     UNSETTLED = 1  # something was found that cannot be told yet: look again soon
-    RACED = 2  # a known file is nowhere, perhaps for being renamed just now: list again at once
+    RACED = 2  # a file may be hidden, for being renamed just now: list again at once
 
 
 class Reconciler:
@@ -36,11 +36,23 @@ class Reconciler:
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
 
-    def reconcile(self, log: InstanceLog, names: Sequence[LogName], *, final: bool) -> Outcome:
-        """Take in what is found. With `final`, what is found nowhere is lost, and none RACED."""
+    def reconcile(
+        self,
+        log: InstanceLog,
+        names: Sequence[LogName],
+        *,
+        moved: Callable[[], bool] = lambda: False,
+        final: bool,
+    ) -> Outcome:
+        """Take in what is found. With `final`, what is found nowhere is lost, and none RACED.
+
+        `moved` lists again: whether the names are other ones by now. A new file is then not taken
+        in, for an older one may have been hidden, whose place would be passed.
+        """
         look = Look(self._handler, log, names)
         missing = [f for f in log.files if f not in look.claims]
-        if not final and any(f.fd < 0 and not f.done for f in missing):
+        hidden = any(f.fd < 0 and not f.done for f in missing)
+        if not final and (hidden or (look.fresh and moved())):
             look.drop_fresh()
             return Outcome.RACED
         if look.blind and any(f.fd < 0 and f.mark.length and not f.done for f in missing):

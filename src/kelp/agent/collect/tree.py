@@ -70,6 +70,13 @@ class Folder:
         return names
 
 
+def _mtime_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 class Container(Folder):
     """A folder with log files: a container's."""
 
@@ -82,6 +89,10 @@ class Container(Folder):
         """See Folder; also where names may have changed in a folder behind a link."""
         behind = [folder.changed(now_ns) for folder in self.behind.values()]
         return super().changed(now_ns) or any(behind)
+
+    def times(self) -> tuple[int, ...]:
+        """When names last changed in the folder and in those behind links, ns; 0 where gone."""
+        return tuple(_mtime_ns(path) for path in (self.path, *map(Path, self.behind)))
 
     def logs(self) -> dict[str, list[LogName]] | None:
         """The files in the folder and behind its links, by log; None where it cannot be read."""
