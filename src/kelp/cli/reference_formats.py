@@ -33,6 +33,7 @@ configuration; `kelp parse --as NAME FILE` tries one. `text` is the name for "of
 _RESTS = {
     Rest.JSON: "JSON",
     Rest.LOGFMT: "key=value pairs",
+    Rest.KLOG: "klog's key=value pairs",
 }
 
 

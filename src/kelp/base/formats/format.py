@@ -14,11 +14,12 @@ REST = "rest"
 
 
 class Rest(Enum):
-    """What the rest of a line is: what `| json` and `| logfmt` of LogQL read."""
+    """What the rest of a line is: what `| json` and `| logfmt` of LogQL read, or klog's pairs."""
 
     NOTHING = ""
     JSON = "json"
     LOGFMT = "logfmt"
+    KLOG = "klog"
 
 
 @dataclass(frozen=True, kw_only=True)

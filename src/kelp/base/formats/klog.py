@@ -39,7 +39,7 @@ FORMATS = (
         source=_SOURCE,
         patterns=(_HTTP, _STRUCTURED, _PLAIN),
         begins="IWEF",
-        rest=Rest.LOGFMT,
+        rest=Rest.KLOG,
         aliases={
             "method": ("verb",),
             "path": ("URI",),

@@ -20,6 +20,7 @@ from kelp.base.formats.ids import PATTERNS
 from kelp.server.query.pipeline.groups import group_names, with_groups
 from kelp.server.query.pipeline.hints import ALL, Hints, hints_of
 from kelp.server.query.pipeline.json_parser import JsonParser
+from kelp.server.query.pipeline.klog_pairs import KlogParser
 from kelp.server.query.pipeline.logfmt import LogfmtParser
 from kelp.server.query.pipeline.row import Row
 from kelp.server.query.sql.text import to_bytes, to_text
@@ -138,11 +139,13 @@ def _patterns(
     return found
 
 
-def _parser(known: Format | None, hints: Hints) -> JsonParser | LogfmtParser | None:
+def _parser(known: Format | None, hints: Hints) -> JsonParser | LogfmtParser | KlogParser | None:
     if known is None or known.rest is Rest.NOTHING:
         return None
     if known.rest is Rest.JSON:
         return JsonParser(hints)
+    if known.rest is Rest.KLOG:
+        return KlogParser(hints)
     return LogfmtParser(hints, strict=False, keep_empty=False)
 
 

@@ -14,6 +14,7 @@ from kelp.base.formats.format import REST, Rest
 from kelp.base.formats.ids import PATTERNS
 from kelp.server.query.logql import expressions as ast
 from kelp.server.query.pipeline.groups import with_groups
+from kelp.server.query.pipeline.klog_pairs import OWN
 from kelp.server.query.pipeline.line_fields import (
     EVENT_TIME,
     format_name,
@@ -185,6 +186,8 @@ def _rest(rest: Rest, names: Sequence[str], line: Line) -> _Texts | None:
     of = {n: _dashless(found.of[n].text, line) for n in plain}
     of |= {n: ABSENT_VALUE for n in names if n.startswith("_")}
     sound = [found.sound]
+    if rest is Rest.KLOG:
+        sound.append(f"NOT match({line.sql}, {string(OWN)})")
     if marked:
         shape = _JSON_MARKED if json else _LOGFMT_MARKED
         odd = shape.replace("NAME", f"(?:{'|'.join(marked)})")
