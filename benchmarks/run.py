@@ -15,9 +15,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import formats
-
 import agent
+import formats
 import server
 from queries import design_queries, heavy_queries
 from table import markdown

@@ -143,6 +143,15 @@ def test_of_a_format_that_is_not_the_lines_own_there_are_ids_alone(tmp_path: Pat
     assert {r["format"] for r in shown("--as", "text", str(path))} == {""}
 
 
+def test_a_line_of_another_format_than_its_stream_is_read_by_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "kubelet.log"
+    path.write_bytes(b'I1120 10:11:12.000000       1 a.go:1] "x"\n' * 9 + b'{"a":1}\n')
+    records = shown(str(path))
+    assert ["klog"] * 9 + ["json"] == [r["format"] for r in records]
+    assert {"a": "1"} == records[-1]["fields"]
+    assert {} == shown("--as", "klog", str(path))[-1]["fields"]
+
+
 def test_standard_input_plain_and_compressed() -> None:
     data = STAMP + b" stdout F x\n"
     expected = [("x", {})]

@@ -31,7 +31,7 @@ from kelp.agent.enrich import Enricher
 from kelp.agent.parse import Parser
 from kelp.base.clock import Clock, SystemClock
 from kelp.base.errors import KelpError
-from kelp.base.formats import TEXT, UnknownFormatError, format_of
+from kelp.base.formats import TEXT, UnknownFormatError, format_of, recognise
 from kelp.base.settings import Agent, FormatRule
 from kelp.cli.parse_kind import is_container_log
 from kelp.model.batch import ATTR_INVALID_UTF8, LogBatch
@@ -85,12 +85,12 @@ def parse(files: tuple[str, ...], max_record_bytes: int, format_name: str | None
     for name in files:
         try:
             for batch in stages.records_of(name):
-                out.writelines(_lines(batch))
+                out.writelines(_lines(batch, tried=format_name is not None))
         except _ReadError as e:
             problems.append(str(e))
         out.flush()
     for batch in stages.unfinished():
-        out.writelines(_lines(batch))
+        out.writelines(_lines(batch, tried=format_name is not None))
     out.flush()
     if problems:
         raise KelpError("\n".join(problems))
@@ -225,8 +225,8 @@ def _pieces(stream: BinaryIO, limit: int) -> Iterator[tuple[bytes, int]]:
         yield rest, 0
 
 
-def _lines(batch: LogBatch) -> Iterator[bytes]:
-    """Every record as a line of JSON."""
+def _lines(batch: LogBatch, *, tried: bool) -> Iterator[bytes]:
+    """Every record as a line of JSON; where a format is tried, lines are of that or of none."""
     encode = msgspec.json.Encoder().encode
     rows = batch.records
     times = np.datetime_as_string(rows["timestamp"].to_numpy(zero_copy_only=False), unit="ns")
@@ -240,11 +240,12 @@ def _lines(batch: LogBatch) -> Iterator[bytes]:
         rows["attributes"].to_pylist(),
         rows["timestamp"].to_numpy(zero_copy_only=False).astype(np.int64).tolist(),
     )
-    readers = {i: _reader(stream.labels) for i, stream in batch.streams.items()}
+    readers = {i: _Reader(stream.labels, tried=tried) for i, stream in batch.streams.items()}
     for stream_id, time, position, number, text, body, attributes, at_ns in zip(
         *columns, strict=True
     ):
         labels = dict(batch.streams[stream_id].labels)
+        format_name, fields = readers[stream_id].read(body, at_ns)
         record: dict[str, Any] = {
             "timestamp": time + "Z",
             "stream": labels.pop("stream", ""),
@@ -255,18 +256,34 @@ def _lines(batch: LogBatch) -> Iterator[bytes]:
             "position": position,
             "attributes": dict(attributes),
             "labels": labels,
-            "format": labels.get("format", ""),
-            "fields": _shown(readers[stream_id](body, at_ns)),
+            "format": format_name,
+            "fields": _shown(fields),
         }
         if ATTR_INVALID_UTF8 in record["attributes"]:
             record["body_base64"] = base64.b64encode(body).decode()
         yield encode(record) + b"\n"
 
 
-def _reader(labels: Mapping[str, str]) -> LineFields:
-    """A container's clock is UTC unless it says otherwise; a plain file's is this machine's."""
-    zone = UTC if "pod" in labels or labels.get("stream") else _MachineZone()
-    return LineFields(format_named(labels.get("format", "")), zone=zone)
+class _Reader:
+    """Reads lines by their stream's format; one that says nothing to it, by its own."""
+
+    def __init__(self, labels: Mapping[str, str], *, tried: bool) -> None:
+        """A container's clock is UTC unless it says otherwise; a plain file's is this machine's."""
+        self._zone = UTC if "pod" in labels or labels.get("stream") else _MachineZone()
+        self._name = labels.get("format", "")
+        self._tried = tried
+        self._of_format: dict[str, LineFields] = {}
+
+    def read(self, line: bytes, at_ns: int) -> tuple[str, dict[str, str]]:
+        """(the name of the format that it was read by, its fields)."""
+        fields = self._fields(self._name, line, at_ns)
+        own = "" if fields or self._tried else recognise(line)
+        return (own, self._fields(own, line, at_ns)) if own else (self._name, fields)
+
+    def _fields(self, name: str, line: bytes, at_ns: int) -> dict[str, str]:
+        if name not in self._of_format:
+            self._of_format[name] = LineFields(format_named(name), zone=self._zone)
+        return self._of_format[name](line, at_ns)
 
 
 def _shown(fields: Mapping[str, str]) -> dict[str, str]:
