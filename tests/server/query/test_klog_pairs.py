@@ -31,6 +31,8 @@ def pairs(text: str) -> dict[str, str]:
         ("open={a: 1, b", {"open": "{a: 1, b"}),
         ("open=<\n\tone", {"open": "one"}),
         ('q={a: "}\\""} n=1', {"q": '{a: "}\\""}', "n": "1"}),
+        ("labels=map[a:1 b:[2 3]] n=1", {"labels": "map[a:1 b:[2 3]]", "n": "1"}),
+        ("p=&{x y} n=1", {"p": "&{x y}", "n": "1"}),
         ('duration="1h0m0s" duration="1m0s"', {"duration": "1h0m0s"}),
     ],
 )  # fmt: skip
@@ -43,3 +45,9 @@ def test_whatever_comes(text: str) -> None:
     quoted = with_quotes(text.encode())
     assert len(quoted) <= 3 * len(text.encode()) + 4
     assert isinstance(pairs(text), dict)
+
+
+def test_quotes_without_an_end_cost_no_more_than_others() -> None:
+    """Were each looked for to the end of the text, this took a minute."""
+    text = b'a={"' + b'\\"{' * 100_000
+    assert len(with_quotes(text)) > len(text)

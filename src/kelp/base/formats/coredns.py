@@ -9,7 +9,7 @@ _QUERY = (
     rf"{_HEAD}(?P<remote_addr>[^ ]+):(?P<remote_port>[0-9]+) - (?P<id>[0-9]+) "
     r'"(?P<qtype>[^ ]+) (?P<qclass>[^ ]+) (?P<qname>[^ ]+) (?P<protocol>[a-z]+) '
     r'(?P<request_size>[0-9]+) (?P<do>true|false) (?P<bufsize>[0-9]+)" '
-    r"(?P<rcode>[^ ]+) (?P<rflags>[^ ]+) (?P<response_size>[0-9]+) (?P<duration>[0-9.]+)s(?: .*)?"
+    r"(?P<rcode>[^ ]+) (?P<rflags>[^ ]+) (?P<response_size>[0-9]+) (?P<duration>[0-9.e-]+)s(?: .*)?"
 )
 _ERROR = (
     rf"{_HEAD}plugin/(?P<plugin>errors): (?P<errors>[0-9]+) (?P<qname>[^ ]+) (?P<qtype>[A-Z0-9]+): "

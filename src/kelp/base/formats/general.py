@@ -6,15 +6,21 @@ from kelp.base.formats.format import Format, Rest
 
 # What libraries call the same thing, the commonest first. `@timestamp` is `_timestamp` as a label.
 _ALIASES = {
-    "message": ("msg", "short_message", "textPayload", "_m", "event", "log"),
+    "message": (
+        "msg", "short_message", "textPayload", "_m", "RenderedMessage", "MessageTemplate", "_mt",
+        "event", "log",
+    ),
     "timestamp": (
         "ts", "time", "_timestamp", "_t", "t", "datetime", "asctime", "eventTime", "Timestamp",
         "instant_epochSecond",
     ),
-    "logger": ("logger_name", "loggerName", "log_logger", "_l", "name"),
+    "logger": (
+        "logger_name", "loggerName", "log_logger", "SourceContext", "Properties_SourceContext",
+        "name",
+    ),
     "caller": ("log_origin_file_name", "pathname", "source_file", "source"),
     "thread": ("thread_name", "threadName", "process_thread_name", "thread_id", "goroutine"),
-    "error": ("err", "error_message", "err_message", "exception", "exc_info", "_x"),
+    "error": ("err", "error_message", "err_message", "exception", "Exception", "exc_info", "_x"),
     "stack": ("stack_trace", "stacktrace", "error_stack_trace", "err_stack", "exc_text"),
 }  # fmt: skip
 _FIELDS = {

@@ -28,6 +28,12 @@ def _flow(*names: str) -> dict[str, str]:
     return {name: _FLOW[name] for name in names}
 
 
+def _ports(side: str) -> tuple[str, ...]:
+    """Of Hubble: a flow in an envelope, or bare."""
+    protocols = ("TCP", "UDP", "SCTP")
+    return tuple(f"{before}l4_{p}_{side}_port" for before in ("flow_", "") for p in protocols)
+
+
 FORMATS = (
     Format(
         name="calico-flow",
@@ -185,22 +191,28 @@ FORMATS = (
         source="https://docs.cilium.io/en/stable/observability/hubble/configuration/export/",
         dataset="flow",
         rest=Rest.JSON,
-        keys=(("flow.verdict",), ("flow.IP", "flow.l4")),
+        keys=(
+            ("flow.verdict",),
+            ("flow.IP", "flow.l4"),
+            ("verdict", "Type", "source", "destination"),  # without its envelope
+            ("lost_events.source", "node_name"),
+        ),
         aliases={
-            "source_ip": ("flow_IP_source",),
-            "source_port": ("flow_l4_TCP_source_port", "flow_l4_UDP_source_port"),
+            "source_ip": ("flow_IP_source", "IP_source"),
+            "source_port": _ports("source"),
             "source_namespace": ("flow_source_namespace",),
-            "source_pod": ("flow_source_pod_name",),
-            "destination_ip": ("flow_IP_destination",),
-            "destination_port": ("flow_l4_TCP_destination_port", "flow_l4_UDP_destination_port"),
+            "source_pod": ("flow_source_pod_name", "source_pod_name"),
+            "destination_ip": ("flow_IP_destination", "IP_destination"),
+            "destination_port": _ports("destination"),
             "destination_namespace": ("flow_destination_namespace",),
-            "destination_pod": ("flow_destination_pod_name",),
+            "destination_pod": ("flow_destination_pod_name", "destination_pod_name"),
             "verdict": ("flow_verdict",),
-            "drop_reason": ("flow_drop_reason_desc",),
-            "qname": ("flow_l7_dns_query",),
-            "method": ("flow_l7_http_method",),
-            "path": ("flow_l7_http_url",),
-            "status": ("flow_l7_http_code",),
+            "flow_time": ("time",),
+            "drop_reason": ("flow_drop_reason_desc", "drop_reason_desc"),
+            "qname": ("flow_l7_dns_query", "l7_dns_query"),
+            "method": ("flow_l7_http_method", "l7_http_method"),
+            "path": ("flow_l7_http_url", "l7_http_url"),
+            "status": ("flow_l7_http_code", "l7_http_code"),
         },
         event_time="flow_time",
         fields=_flow(
@@ -209,6 +221,7 @@ FORMATS = (
         )
         | {
             "drop_reason": "why it was dropped",
+            "flow_time": "when the flow was seen",
             "qname": "the name that was asked for (DNS)",
             "method": "the request's method (HTTP)",
             "path": "the URL that was asked for (HTTP)",
@@ -220,6 +233,10 @@ FORMATS = (
             b'{"source_port":44916,"destination_port":80}},"source":{"namespace":"shop","pod_name":'
             b'"web-0"},"destination":{"namespace":"shop","pod_name":"db-0"},'
             b'"drop_reason_desc":"POLICY_DENIED"},"node_name":"node-1"}',
+            b'{"time":"2026-11-20T10:11:12.510175415Z","verdict":"FORWARDED","IP":{"source":'
+            b'"10.244.1.60","destination":"10.244.1.5"},"l4":{"UDP":{"source_port":44916,'
+            b'"destination_port":53}},"source":{"namespace":"shop"},"destination":{},'
+            b'"Type":"L3_L4","Summary":"UDP"}',
         ),
     ),
 )  # fmt: skip

@@ -18,10 +18,11 @@ from kelp.server.query.pipeline.logfmt import LogfmtParser
 from kelp.server.query.pipeline.row import Row
 
 # In lines where this is not found, logfmt says the same.
-OWN = r"=(?:[{\[]|<\n)"
+OWN = r"=(?:&?[{\[]|map\[|<\n)"
 
-_QUOTED = rb'"(?:[^"\\]|\\(?s:.))*"'
-_VALUE = re2.compile(_QUOTED + rb"|=([{\[]|<\n)")
+# A string without an end takes all that is left: looked for again and again, it would cost n * n.
+_QUOTED = rb'"(?:[^"\\]|\\(?s:.))*(?:"|\\?\z)'
+_VALUE = re2.compile(_QUOTED + rb"|=(&?[{\[]|map\[|<\n)")
 _BRACKET = re2.compile(_QUOTED + rb"|[{}\[\]]")
 _END_OF_LINES = b"\n >"
 
