@@ -210,3 +210,36 @@ def test_errors_of_json_are_none_of_fields() -> None:
 def test_no_pattern_matches_an_empty_line() -> None:
     # In SQL, a line that is settled is an empty one for the patterns that follow.
     assert [f.name for f in FORMATS if f.matches(b"")] == []
+
+
+# --- formats -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "expected"),
+    [
+        (
+            "hubble",
+            '{"time":"2026-11-20T10:11:12Z","verdict":"AUDIT","IP":{"source":"192.0.2.1"},'
+            '"l4":{"UDP":{"destination_port":53}},"source":{},"destination":{},"Type":"L3_L4"}',
+            {
+                "source_ip": "192.0.2.1",
+                "destination_port": "53",
+                "flow_time": "2026-11-20T10:11:12Z",
+            },
+        ),
+        (
+            "json",
+            '{"@t":"2026-11-20T10:11:12Z","@mt":"x {A}","@l":"Fatal","SourceContext":"App"}',
+            {"message": "x {A}", "logger": "App", "timestamp": "2026-11-20T10:11:12Z"},
+        ),
+        (
+            "auditd",
+            "type=USER_LOGIN msg=audit(1795169472.300:44): pid=4 uid=0 msg='op=login res=failed'",
+            {"pid": "4", "op": "login", "res": "failed"},
+        ),
+    ],
+)
+def test_fields_of_a_format(name: str, line: str, expected: dict[str, str]) -> None:
+    found = fields_of_line(format_of(name), line.encode(), NOW)
+    assert expected == {k: v for k, v in found.items() if k in expected}
