@@ -26,7 +26,7 @@ unit: $(READY)
 bench: $(READY) ## measure against the targets; writes a table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-reference: $(READY) ## write docs/reference/{configuration,cli}.md anew from the code
+reference: $(READY) ## write docs/reference/{configuration,cli,formats}.md anew from the code
 	$(BIN)/python -m kelp.cli.reference
 
 # The lock names versions and hashes, and no host.
