@@ -114,6 +114,16 @@ def test_fields_of_json_and_logfmt_and_metadata_with_their_kinds(filled: Api) ->
     assert filled.get(f"{BASE}/detected_fields", query='{app="no"}').json() == {"fields": []}
 
 
+def test_fields_are_limited_under_the_former_name_too(filled: Api) -> None:
+    body = filled.get(f"{BASE}/detected_fields", query='{app="web"}', field_limit=2).json()
+    assert (2, 2) == (len(body["fields"]), body["limit"])
+    path = f"{BASE}/detected_field/status/values"
+    assert 1 == len(filled.get(path, query='{app="web"}', field_limit=1).json()["values"])
+    both = filled.get(path, query='{app="web"}', limit=2, field_limit=1).json()
+    assert (2, 2) == (len(both["values"]), both["limit"])
+    assert filled.get(path, query='{app="web"}', field_limit=0).status_code == 400
+
+
 def test_fields_of_recognised_formats_need_no_parser(api: Api) -> None:
     at = now_ns()
     line = (

@@ -78,6 +78,27 @@ def test_lines_of_any_bytes_come_through_as_text(line: bytes) -> None:
     assert [shown.decode("utf-8", "replace").encode()] == rows.lines.to_pylist()
 
 
+@given(st.text(st.characters(codec=None) | st.sampled_from('\ud800\udcff\\"u'), max_size=12))
+def test_lines_with_half_characters_come_through_as_text(line: str) -> None:
+    whole = line.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    (rows,) = loki.decode_json(encoded([({"a": "b"}, [(1, line, {"m": line})])])).rows
+    assert [whole.encode()] == rows.lines.to_pylist()
+
+
+def test_half_characters_and_broken_bytes_in_one_push() -> None:
+    data = b'{"streams": [{"stream": {"a": "b"}, "values": [["1", "\\ud800\xff\\\\ud800"]]}]}'
+    (rows,) = loki.decode_json(data).rows
+    assert ["\ufffd\ufffd\\ud800".encode()] == rows.lines.to_pylist()
+
+
+def test_a_push_of_half_characters_alone_is_refused_soon() -> None:
+    data = (
+        b'{"streams": [{"stream": {"a": "b"}, "values": [["1", "' + rb"\udcff" * 300_000 + b'"]]}]}'
+    )
+    with pytest.raises(PushError, match="surrogate"):
+        loki.decode_json(data)
+
+
 @pytest.mark.parametrize(
     ("labels", "text"),
     [

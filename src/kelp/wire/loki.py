@@ -6,6 +6,8 @@ Format: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-log
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,15 @@ class _Push(msgspec.Struct):
 _EXPECTED = 'expected {"streams": [{"stream": {…}, "values": [["<ns>", "<line>"], …]}]}'
 _decoder = msgspec.json.Decoder(_Push)
 
+# All up to the next escape of half a surrogate pair, or that escape; a fixed pattern of ours that
+# never goes back.
+_HALVES = re.compile(
+    rb"((?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)++)"
+    rb"|\\u....",
+    re.DOTALL,
+)
+_MAX_HALVES = 200_000  # so much is looked at piece by piece; a body with more is refused
+
 
 def decode_json(data: bytes) -> Pushed:
     """Rows of a push in JSON; raises PushError where the whole of it cannot be read.
@@ -65,11 +76,24 @@ def decode_json(data: bytes) -> Pushed:
 
 
 def _decode(data: bytes) -> _Push:
+    """The push; what is no text in it becomes U+FFFD, as in Go: better than no logs at all.
+
+    Bytes that are no UTF-8 come so, and escapes of half a character (`"\\udcff"`): Python's loggers
+    write those where a line was read with surrogateescape.
+    """
     try:
         return _decoder.decode(data)
     except UnicodeError:
-        # Go's JSON, and so Loki, puts U+FFFD where bytes are no UTF-8: better than no logs at all.
-        return _decoder.decode(data.decode("utf-8", "replace"))
+        pass
+    except msgspec.DecodeError as e:
+        if "surrogate" not in str(e):
+            raise
+    text = data.decode("utf-8", "replace").encode()
+    return _decoder.decode(_HALVES.sub(_whole, text, count=_MAX_HALVES))
+
+
+def _whole(found: re.Match[bytes]) -> bytes:
+    return found[1] or rb"\ufffd"
 
 
 def _rows(stream: _Stream) -> PushedRows:

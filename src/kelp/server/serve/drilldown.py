@@ -108,7 +108,7 @@ class Drilldown:
 
     async def fields(self, call: Call) -> Response:
         """`detected_fields`; likewise."""
-        limit = call.arguments["limit"]
+        limit = _limit(call)
 
         def encode(found: Fields) -> bytes:
             body: dict[str, Any] = {"fields": found.as_json()}
@@ -118,7 +118,7 @@ class Drilldown:
 
     async def field_values(self, call: Call) -> Response:
         """`detected_field/{name}/values`; likewise."""
-        name, limit = call.arguments["name"], call.arguments["limit"]
+        name, limit = call.arguments["name"], _limit(call)
 
         def encode(found: Fields) -> bytes:
             values = sorted(found.found[name].values)[:limit] if name in found.found else []
@@ -131,7 +131,7 @@ class Drilldown:
         asked = self._range(call, QUERY_REACH_NS)
         lines = min(a["line_limit"], self._settings().query.max_entries)
         # The limit of `values` is one of values, not of fields.
-        fields = Fields(a["limit"] if "name" not in a else _MAX_FIELDS)
+        fields = Fields(_limit(call) if "name" not in a else _MAX_FIELDS)
 
         def work(query_id: str) -> bytes:
             self.queries.check_log_query(a["query"])
@@ -240,10 +240,10 @@ class Drilldown:
                      self.labels, (*RANGE, SELECTOR), statuses=_ASKING),
             Endpoint(f"{_BASE}/detected_fields", _GET_POST, "detectedFields",
                      "Fields of the newest lines of a log query, with the kinds of their values.",
-                     self.fields, (QUERY, *RANGE, _FIELDS, _LINES), statuses=_ASKING),
+                     self.fields, (QUERY, *RANGE, *_FIELDS, _LINES), statuses=_ASKING),
             Endpoint(f"{_BASE}/detected_field/{{name}}/values", _GET_POST, "detectedFieldValues",
                      "Values of a field in the newest lines of a log query.",
-                     self.field_values, (name, QUERY, *RANGE, _FIELDS, _LINES), statuses=_ASKING),
+                     self.field_values, (name, QUERY, *RANGE, *_FIELDS, _LINES), statuses=_ASKING),
             Endpoint(f"{_BASE}/patterns", _GET_POST, "patterns",
                      "Patterns of lines; none are mined yet, so the list is empty.",
                      self.patterns, (QUERY, *RANGE, STEP)),
@@ -251,6 +251,12 @@ class Drilldown:
                      "Limits in force, and what is derived and offered.",
                      self.limits, (SELECTOR,)),
         ]  # fmt: skip
+
+
+def _limit(call: Call) -> int:
+    """How many fields or values; older senders say so under another name."""
+    a = call.arguments
+    return int(a["limit"] or a["field_limit"] or _DEFAULT_FIELDS)
 
 
 def _failed(entry: Entry) -> bool:
@@ -263,8 +269,10 @@ def _told(entry: Entry) -> dict[str, str]:
 
 
 _MAX_FIELDS = 10_000
-_FIELDS = Parameter(
-    "limit", "At the most so many fields (or values).", at_least(1, _MAX_FIELDS), default=1000
+_DEFAULT_FIELDS = 1000
+_FIELDS = (
+    Parameter("limit", "At the most so many fields (or values).", at_least(1, _MAX_FIELDS)),
+    Parameter("field_limit", "The former name of limit.", at_least(1, _MAX_FIELDS)),
 )
 _LINES = Parameter("line_limit", "Lines that are looked at, the newest.", at_least(1), default=1000)
 _VOLUME = (
