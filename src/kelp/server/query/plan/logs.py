@@ -31,9 +31,9 @@ def plan_source(  # noqa: PLR0913 - the parts of one question
     stages = settled(query.stages, selected.labels)
     ask = elsewhere(context, selected, start, end)
     before = prefilter(stages, context.dialect, selected, ask)
-    where = all_of([selected.condition(), before.sql])
-    max_rows = limit if limit is not None and not before.rest else 0
-    return Source(COLUMNS, where, start, end, backward, max_rows or 0), before
+    where = all_of([selected.condition(), before.plain_sql])
+    max_rows = (limit or 0) if not before.rest else 0
+    return Source(COLUMNS, where, start, end, backward, max_rows, read=before.read_sql), before
 
 
 def entries(

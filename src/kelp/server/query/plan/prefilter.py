@@ -49,6 +49,11 @@ class Prefilter:
         return all_of(self.conditions)
 
     @property
+    def read_sql(self) -> str:
+        """The conditions for which lines are parsed."""
+        return all_of(self.read)
+
+    @property
     def sql(self) -> str:
         """All conditions."""
         return all_of([*self.conditions, *self.read])

@@ -61,7 +61,7 @@ def _pushed_cells(asked: RangeQuestion, before: Prefilter, push: Pushdown) -> Ce
     good, left_over = pushed_cells(asked, push, before.plain_sql)
     if not left_over:
         return good
-    rest = Prefilter([*before.conditions, push.bad], before.rest)
+    rest = Prefilter(before.conditions, before.rest, [push.bad])
     return joined(good, _rows_cells(asked, rest, push.define))
 
 
@@ -88,11 +88,12 @@ def _rows_cells(asked: RangeQuestion, before: Prefilter, define: str = "") -> Ce
     extract = _Extractor(asked.node, asked.kept, before.rest)
     source = Source(
         COLUMNS,
-        all_of([windows.time_condition(), selected.condition(), before.sql]),
+        all_of([windows.time_condition(), selected.condition(), before.plain_sql]),
         max(windows.origin_ns, selected.first_ns),
         min(windows.end_ns, selected.last_ns) + 1,
         backward=False,
         define=define,
+        read=before.read_sql,
     )
     derive = context.settings.derive_detected_level
     for table in slices(context.run, source):
