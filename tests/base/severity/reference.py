@@ -34,7 +34,8 @@ def severity(body: bytes) -> Found:
     """(number, text as it stood)."""
     text = body.decode("latin-1")
     if text.lstrip(" \t").startswith("{"):
-        return of_json(text)
+        found = of_json(text)
+        return found if found[0] else of_klog_json(text.lstrip(" \t"))
     if is_klog(text):
         return {"I": 9, "W": 13, "E": 17, "F": 21}[text[0]], text[0]
     if text.startswith("<"):
@@ -50,6 +51,31 @@ def severity(body: bytes) -> Found:
     if status is not None:
         return ({"5": 17, "4": 13}.get(status[0], 9), status) if status else NOTHING
     return of_head(text)
+
+
+def of_klog_json(text: str) -> Found:
+    """By `v` or `err`, behind a `ts` that is a number."""
+    if not text.startswith('{"ts":'):
+        return NOTHING
+    end = first = len('{"ts":') + len(text[6:]) - len(text[6:].lstrip("0123456789.e+"))
+    if end == 6 or text[end : end + 1] != ",":
+        return NOTHING
+    while after := next((a for k in ("caller", "logger", "msg") if (a := passed(text, end, k))), 0):
+        end = after
+    if text.startswith(',"v":', end) and text[end + 5 : end + 6] in DIGITS:
+        return 9, ""
+    return (17, "") if ',"err":"' in text[first:] else NOTHING
+
+
+def passed(text: str, at: int, key: str) -> int:
+    """Where the comma behind a key and its string is; 0 where they do not stand here."""
+    opening = f',"{key}":"'
+    if not text.startswith(opening, at):
+        return 0
+    at += len(opening)
+    while at < len(text) and text[at] != '"':
+        at += 2 if text[at] == "\\" else 1
+    return at + 1 if text[at + 1 : at + 2] == "," else 0
 
 
 def shaped(text: str, shape: str) -> bool:

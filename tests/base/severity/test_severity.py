@@ -11,6 +11,11 @@ from tests.base.severity.reference import severity
 CLF = b"10.0.0.1 - - [20/Nov/2026:00:00:00 +0000] "
 
 WITH = [
+    (b'{"ts":1795169472123.456,"caller":"a.go:1","msg":"started","v":0,"err":"x"}', 9, ""),
+    (b'{"ts":1580306777.04728,"v":4,"msg":"updated"}', 9, ""),
+    (b'{"ts":1.5e+9,"logger":"a","msg":"a \\"b","v":2}', 9, ""),
+    (b'{"ts":1795169472123.456,"caller":"a.go:1","msg":"failed","pod":{},"err":"x"}', 17, ""),
+    (b'{"ts":1795169472123.456,"err":"x","msg":"failed"}', 17, ""),
     # JSON
     (b'{"level":"info","msg":"x"}', 9, "info"),
     (b'{"ts":1,"level": "WARN"}', 13, "WARN"),
@@ -84,6 +89,10 @@ WITH = [
 ]
 
 WITHOUT = [
+    b'{"ts":1795169472123.456,"msg":"no more"}',
+    b'{"ts":"2026-11-20","msg":"x","v":0}',
+    b'{"msg":"x","v":0,"err":"y"}',
+    b'{"ts":1.5,"msg":"a,\\"err\\":\\"b"}',
     b"",
     b" ",
     b"{",

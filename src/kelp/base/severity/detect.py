@@ -18,6 +18,7 @@ from kelp.base.severity.access import settle_access, settle_envoy
 from kelp.base.severity.bodies import Bodies, flags
 from kelp.base.severity.extract import settle_by_pattern
 from kelp.base.severity.json_level import settle_json
+from kelp.base.severity.klog_json import settle_klog_json
 from kelp.base.severity.leading import settle_leading
 from kelp.base.severity.logfmt import settle_logfmt
 from kelp.base.severity.shapes import KLOG
@@ -119,6 +120,7 @@ class _Batch:
         rows = self._rows(_BRACE)
         if len(rows):
             settle_json(self.answer, self.bodies.some(rows))
+            settle_klog_json(self.answer, self.bodies.some(rows))
 
     def _logfmt(self) -> None:
         rows = self._rows(_LETTER, _BLANK)
