@@ -170,14 +170,24 @@ def check(expression: ast.Expression) -> None:
                     "sort and sort_desc doesn't allow grouping by ", expression.grouping.at,
                     "no by and without here",
                 )  # fmt: skip
-            check(expression.expression)
+            _check_vector(expression.expression)
         case ast.LabelReplace():
-            check(expression.expression)
+            _check_vector(expression.expression)
         case ast.BinaryOperation():
             check(expression.left)
             check(expression.right)
         case _:
             pass
+
+
+def _check_vector(expression: ast.Expression) -> None:
+    """The rules for what aggregations and functions take: series, no bare number."""
+    if ast.is_scalar(expression):
+        raise parse_error(
+            "unexpected expr type (*syntax.LiteralExpr)", expression.at,
+            "series; vector(…) makes one of a number",
+        )  # fmt: skip
+    check(expression)
 
 
 def _divide(left: float, right: float) -> float:
