@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kelp.base.formats import format_of, recognise
 from kelp.base.formats.format import Format
@@ -185,3 +188,40 @@ def test_real_samples(folder: str, name: str) -> None:
         pytest.skip(f"no sample at {path}")
     lines = path.read_bytes().splitlines()
     assert [recognise(line) for line in lines] == [name] * len(lines)
+
+
+STRICT = ["ingress-nginx", "combined", "traefik", "istio", "envoy", "haproxy"]
+PIECES = [
+    b"", b"-", b" ", b'"', b"\\", b'\\"', b"{", b"} ", b"{a|b} ", b"[", b"]", b"/", b":", b",",
+    b"+", b"0", b"x", b" x", b"unix:", b"<6>", b"::1",
+]  # fmt: skip
+
+
+def _groups(pattern: re2._Regexp[bytes], line: bytes) -> dict[object, bytes] | None:
+    match = pattern.search(line)
+    if match is None:
+        return None
+    return {name: match.group(i) for name, i in pattern.groupindex.items() if match.group(i)}
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_the_strict_pattern_takes_the_lines_that_are_written_mostly(name: str) -> None:
+    known = format_of(name)
+    lines = known.examples
+    if name == "ingress-nginx":  # its example has been tried twice
+        lines = [line.replace(b"0, 157 5.000, 0.004 504, 502", b"0 5.000 504").replace(
+            b", 10.244.2.4:8080", b"") for line in lines]  # fmt: skip
+    assert any(_groups(known.compiled[0], line) for line in lines)
+
+
+@pytest.mark.parametrize("name", STRICT)
+@given(data=st.data())
+def test_the_strict_pattern_reads_as_the_patient_one(name: str, data: st.DataObject) -> None:
+    strict, patient, *_ = format_of(name).compiled
+    line = data.draw(st.sampled_from(format_of(name).examples))
+    for _ in range(data.draw(st.integers(0, 3))):
+        start = data.draw(st.integers(0, len(line)))
+        end = start + data.draw(st.sampled_from([0, 0, 1, 4, 20]))
+        line = line[:start] + data.draw(st.sampled_from(PIECES)) + line[end:]
+    found = _groups(strict, line)
+    assert found is None or found == _groups(patient, line), line

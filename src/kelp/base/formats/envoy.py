@@ -7,7 +7,7 @@ JSON encoding, save for those that all HTTP formats share.
 from __future__ import annotations
 
 from kelp.base.formats.format import Format, Rest
-from kelp.base.formats.http import QUOTED, meanings
+from kelp.base.formats.http import PLAIN_QUOTED, QUOTED, meanings
 
 # A TCP connection has no request: `"- - -"`.
 _REQUEST = (
@@ -39,6 +39,13 @@ _OLD_ISTIO = (
     rf'{_REQUEST} "(?P<mixer_status>{QUOTED})" "(?P<upstream_transport_failure_reason>{QUOTED})" '
     rf"{_AMOUNTS} {_HEADERS}{_ROUTE}"
 )
+
+
+def _plain(pattern: str) -> str:
+    """The same of lines without a blank in the path and without escapes: see http.PLAIN_REQUEST."""
+    path = pattern.replace(rf"(?P<path>{QUOTED})", r'(?P<path>[^" \\]+)')
+    return path.replace(QUOTED, PLAIN_QUOTED)
+
 
 _OF_BOTH = meanings(
     "method", "path", "protocol", "status", "bytes_received", "bytes_sent", "x_forwarded_for",
@@ -74,7 +81,7 @@ FORMATS = (
         title="Access log of Istio's proxies (text, by default)",
         source="https://istio.io/latest/docs/tasks/observability/logs/access-log/",
         dataset="mesh",
-        patterns=(_ISTIO, _OLD_ISTIO),
+        patterns=(_plain(_ISTIO), _ISTIO, _OLD_ISTIO),
         begins="[",
         event_time="start_time",
         fields=_OF_BOTH | _OF_ISTIO,
@@ -116,7 +123,7 @@ FORMATS = (
         title="Access log of Envoy, by default",
         source="https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage",
         dataset="mesh",
-        patterns=(_ENVOY,),
+        patterns=(_plain(_ENVOY), _ENVOY),
         begins="[",
         event_time="start_time",
         fields=_OF_BOTH,

@@ -6,16 +6,23 @@ The ingress controllers on HAProxy write the HTTP format, too.
 from __future__ import annotations
 
 from kelp.base.formats.format import Format
-from kelp.base.formats.http import ADDRESS, REQUEST, meanings
+from kelp.base.formats.http import ADDRESS, PLAIN_REQUEST, REQUEST, meanings
 
 _SOURCE = "https://docs.haproxy.org/3.0/configuration.html#8.2"
 
+_SERVED_BY = (
+    r"\[(?P<accept_date>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:.]+)\] "
+    r"(?P<frontend>[^ ]+) (?P<backend>[^ /]+)/(?P<server>[^ ]+)"
+)
 _HEAD = (
     r"(?:(?:<[0-9]+>)?(?:1 )?(?:[0-9]{4}-[0-9-]{5}T[^ ]+|[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}) "
     r"(?:[^ ]+ )?(?P<process>[^ \[]+)(?:\[(?P<pid>[0-9]+)\]:| (?:[0-9]+|-) [^ ]+ [^ ]+) )?"
-    r"(?P<remote_addr>[^ ]+:[0-9]+|unix:[0-9]+) "
-    r"\[(?P<accept_date>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:.]+)\] "
-    r"(?P<frontend>[^ ]+) (?P<backend>[^ /]+)/(?P<server>[^ ]+)"
+    rf"(?P<remote_addr>[^ ]+:[0-9]+|unix:[0-9]+) {_SERVED_BY}"
+)
+# Behind no syslog or an old one, of a client with an IPv4 address: see http.PLAIN_REQUEST.
+_PLAIN_HEAD = (
+    r"(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [^ ]+ (?P<process>[^ \[]+)\[(?P<pid>[0-9]+)\]: )?"
+    rf"(?P<remote_addr>[0-9][0-9.]*:[0-9]+) {_SERVED_BY}"
 )
 _BEGINS = ADDRESS + "<["
 _N = r"-?[0-9]+"
@@ -24,11 +31,19 @@ _CONNECTIONS = (
     r"(?P<retries>\+?[0-9]+) (?P<srv_queue>[0-9]+)/(?P<backend_queue>[0-9]+)"
 )
 
-_HTTP = (
-    rf"{_HEAD} (?P<time_request>{_N})/(?P<time_queue>{_N})/(?P<time_connect>{_N})/"
+_ANSWERED = (
+    rf"(?P<time_request>{_N})/(?P<time_queue>{_N})/(?P<time_connect>{_N})/"
     rf"(?P<time_response>{_N})/(?P<duration>\+?{_N}) (?P<status>{_N}) (?P<bytes_sent>\+?[0-9]+) "
     r"(?P<request_cookie>[^ ]+) (?P<response_cookie>[^ ]+) (?P<termination_state>[^ ]{4}) "
     rf"{_CONNECTIONS} "
+)
+_PLAIN_HTTP = (
+    rf"{_PLAIN_HEAD} {_ANSWERED}"
+    r"(?:\{(?P<request_headers>[^}]*)\} (?:\{(?P<response_headers>[^}]*)\} )?)?"
+    rf"{PLAIN_REQUEST}"
+)
+_HTTP = (
+    rf"{_HEAD} {_ANSWERED}"
     # One pair of braces may be those of the request or of the answer: nobody can tell.
     r"(?:\{(?P<request_headers>[^}]*)\} )?(?:\{(?P<response_headers>[^}]*)\} )?"
     # A long request line is cut, and then has no quote behind it.
@@ -66,7 +81,7 @@ FORMATS = (
         title="HAProxy, HTTP (option httplog)",
         source=_SOURCE,
         dataset="ingress",
-        patterns=(_HTTP,),
+        patterns=(_PLAIN_HTTP, _HTTP),
         begins=_BEGINS,
         event_time="accept_date",
         fields=_OF_BOTH

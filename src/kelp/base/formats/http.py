@@ -33,6 +33,7 @@ PLAIN_CLIENT = (
     r"\[(?P<time_local>[0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+)\]"
 )
 PLAIN_AGENT = r'"(?P<referer>[^"\\]*)" "(?P<user_agent>[^"\\]*)"'
+PLAIN_QUOTED = r'[^"\\]*'
 
 AGENT = rf'"(?P<referer>{QUOTED})" "(?P<user_agent>{QUOTED})"'
 

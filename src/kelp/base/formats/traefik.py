@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from kelp.base.formats.format import Format, Rest
-from kelp.base.formats.http import ADDRESS, AGENT, CLIENT, QUOTED, REQUEST, meanings
+from kelp.base.formats.http import (
+    ADDRESS,
+    AGENT,
+    CLIENT,
+    PLAIN_AGENT,
+    PLAIN_CLIENT,
+    PLAIN_QUOTED,
+    PLAIN_REQUEST,
+    QUOTED,
+    REQUEST,
+    meanings,
+)
 
 _SOURCE = "https://doc.traefik.io/traefik/observability/access-logs/"
 
-_CLF = (
-    rf"{CLIENT} {REQUEST} (?P<status>[0-9]+|-) (?P<bytes_sent>[0-9]+|-) {AGENT} "
-    rf'(?P<request_count>[0-9]+|-) "(?P<router>{QUOTED})" "(?P<upstream_addr>{QUOTED})" '
-    r"(?P<duration>[0-9]+)ms"
-)
+
+def _clf(client: str, request: str, agent: str, quoted: str) -> str:
+    return (
+        rf"{client} {request} (?P<status>[0-9]+|-) (?P<bytes_sent>[0-9]+|-) {agent} "
+        rf'(?P<request_count>[0-9]+|-) "(?P<router>{quoted})" "(?P<upstream_addr>{quoted})" '
+        r"(?P<duration>[0-9]+)ms"
+    )
+
+
+_PLAIN_CLF = _clf(PLAIN_CLIENT, PLAIN_REQUEST, PLAIN_AGENT, PLAIN_QUOTED)
+_CLF = _clf(CLIENT, REQUEST, AGENT, QUOTED)
 
 FORMATS = (
     Format(
@@ -19,7 +36,7 @@ FORMATS = (
         title="Access log of Traefik (text, by default)",
         source=_SOURCE,
         dataset="ingress",
-        patterns=(_CLF,),
+        patterns=(_PLAIN_CLF, _CLF),
         begins=ADDRESS,
         event_time="time_local",
         fields=meanings(
