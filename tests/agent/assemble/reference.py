@@ -103,8 +103,7 @@ def with_time(found: Line, text: bytes, observed_ns: int, form: str) -> Line:
 def read_docker(line: bytes, observed_ns: int) -> Line:
     malformed = Line(line, observed_ns, docker=True, torn=True, marks={ATTR_MALFORMED: "docker"})
     try:
-        value = json.loads(line.decode())
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        value = json.loads(line.decode(errors="surrogateescape"))
     except ValueError:
         return malformed
     attrs = value.get("attrs", {})
@@ -118,7 +117,8 @@ def read_docker(line: bytes, observed_ns: int) -> Line:
         value.keys() - {"log", "stream", "time", "attrs"} or texts[1] not in ("", *STREAMS)
     ):
         return malformed
-    body = texts[0].encode()
+    body = as_bytes(texts[0], raw=not is_utf8(line))
+    texts, attrs = [text_of(t) for t in texts], {text_of(k): text_of(v) for k, v in attrs.items()}
     marks = {"docker.attrs." + k: v for k, v in attrs.items()}
     whole = body.endswith(b"\n")
     body = body[:-1] if whole else body
@@ -129,6 +129,22 @@ def read_docker(line: bytes, observed_ns: int) -> Line:
         found.timestamp = observed_ns
         return found
     return with_time(found, texts[2].encode(), observed_ns, "docker")
+
+
+def is_utf8(line: bytes) -> bool:
+    return line == line.decode(errors="ignore").encode()
+
+
+def text_of(text: str) -> str:
+    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def as_bytes(text: str, *, raw: bool) -> bytes:
+    """Half a surrogate pair is no text; it may be a byte of the line that is none."""
+    return b"".join(
+        bytes([ord(c) - 0xDC00]) if raw and "\udc80" <= c <= "\udcff" else text_of(c).encode()
+        for c in text
+    )
 
 
 def cut(body: bytes, missing: int) -> tuple[bytes, dict[str, str]]:

@@ -92,6 +92,26 @@ def test_attrs_of_more_kinds_than_are_learned() -> None:
 
 
 @pytest.mark.parametrize(
+    ("log", "body"),
+    [
+        (b"a\xc3\\n", b"a\xc3"),
+        (b"\xff\\u003c\xfe\\n", b"\xff<\xfe"),
+        (b"a\\ud800\\n", "a\ufffd".encode()),
+        (b"\\udc80 \\ud83d\\ude00\\n", "\ufffd 😀".encode()),
+        (b"\xff \\ud800\\n", b"\xff \xef\xbf\xbd"),
+    ],
+)
+def test_a_log_that_is_no_text_is_unwrapped(log: bytes, body: bytes) -> None:
+    (found,) = run(line(log))
+    assert (body, False) == (found.body, ATTR_MALFORMED in found.marks)
+
+
+def test_attributes_are_text_whatever_the_line_holds() -> None:
+    (found,) = run(line(b"a\\n", attrs=b'"attrs":{"a":"\xff\\ud800"},'))
+    assert "\ufffd\ufffd" == found.marks["docker.attrs.a"]
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         # Quotes that end a string too early: each line alone, and two that make up for each other.
@@ -100,9 +120,7 @@ def test_attrs_of_more_kinds_than_are_learned() -> None:
         [line(b"a\\"), line(b',"b')],
         [line(b'a\\"b"c\\n'), line(b"plain\\n")],
         [line(b"a\x01b\\n")],
-        [line(b"a\xc3\\n")],
         [line(b"a\\x\\n")],
-        [line(b"a\\ud800\\n")],
         [line(b"a\\n", attrs=b'"attrs":{"a":1},')],
         [line(b"a\\n", attrs=b'"attrs":{"a":"b"}, ')[:-1] + b" }}"],
     ],

@@ -7,8 +7,9 @@ What they may be, tried in this order:
   marked, a time stamp that cannot be read is kept in an attribute;
 - a line of Docker's json-file driver, `{"log":"…\\n","stream":"stdout","time":"…"}`, in any order
   and with blanks: unwrapped; a `log` without a newline at its end is a fragment, for Docker splits
-  at 16 KiB. Where it has a `log` and nothing that is no Docker's, but no stream or no time, it is
-  unwrapped and marked;
+  at 16 KiB. Bytes that are no UTF-8 stay as they are, half a surrogate pair becomes U+FFFD. Where
+  it has a `log` and nothing that is no Docker's, but no stream or no time, it is unwrapped
+  and marked;
 - anything else: kept whole, marked.
 
 Format of json-file: https://docs.docker.com/engine/logging/drivers/json-file/
@@ -16,6 +17,7 @@ Format of json-file: https://docs.docker.com/engine/logging/drivers/json-file/
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,6 +55,9 @@ class _Incomplete(msgspec.Struct, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(_DockerLine)
 _INCOMPLETE = msgspec.json.Decoder(_Incomplete)
 _ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_HALF = re.compile("[\ud800-\udfff]")  # what stands alone of a surrogate pair
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # of them, those that are no raw byte
+_UNKNOWN = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def _read_docker(line: bytes) -> Foreign:
     found = _docker_line(line)
     if found is None:
         return Foreign(line, "docker", marks={ATTR_MALFORMED: "docker"}, torn=True)
-    body = found.log.encode()
+    body = _NO_BYTE.sub(_UNKNOWN, found.log).encode(errors="surrogateescape")
     marks = {ATTRS_PREFIX + k: v for k, v in found.attrs.items()}
     stream = _STREAMS.get(found.stream, NO_STREAM)
     if not (found.time and stream):
@@ -108,4 +113,44 @@ def _docker_line(line: bytes) -> _DockerLine | _Incomplete | None:
     try:
         return _INCOMPLETE.decode(line)
     except _ERRORS:
+        return _docker_line_of_bytes(line)
+
+
+def _docker_line_of_bytes(line: bytes) -> _DockerLine | _Incomplete | None:
+    """One that is no text throughout; raw bytes of its log are as by `surrogateescape`."""
+    is_text = True
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        is_text = False
+    if is_text and b"\\ud" not in line and b"\\uD" not in line:
         return None
+    try:
+        value = json.loads(line.decode(errors="surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    value = {
+        _HALF.sub(_UNKNOWN, k): _mended(v, keep=k == "log" and not is_text)
+        for k, v in value.items()
+    }
+    try:
+        found = msgspec.convert(value, _DockerLine)
+        if found.stream in _STREAMS:
+            return found
+    except msgspec.ValidationError:
+        pass
+    try:
+        return msgspec.convert(value, _Incomplete)
+    except msgspec.ValidationError:
+        return None
+
+
+def _mended(value: object, *, keep: bool) -> object:
+    """A value of which all texts can be encoded, but one that is to keep its raw bytes."""
+    if isinstance(value, str):
+        return value if keep else _HALF.sub(_UNKNOWN, value)
+    if isinstance(value, dict):
+        return {_HALF.sub(_UNKNOWN, k): _mended(v, keep=False) for k, v in value.items()}
+    return value
