@@ -218,3 +218,33 @@ def test_many_lines_cost_by_the_batch():
     began = time.process_time()
     assert len(lines_of(data)) == 40_000
     assert time.process_time() - began < 5
+
+
+JSON_TIMES = [
+    (b'{"ts":"2026-11-20T10:11:12.5Z","msg":"x"}', utc(2026, 11, 20, 10, 11, 12), 500_000_000),
+    (b'{"level":"info","ts":"2026-11-20T10:11:12Z","time":1}', utc(2026, 11, 20, 10, 11, 12), 0),
+    (b'{ "a": {"b": 1}, "time" : "2026-11-20 10:11:12" }', utc(2026, 11, 20, 9, 11, 12), 0),
+    (b'{"@timestamp":"2026-11-20T10:11:12.123+01:00"}', utc(2026, 11, 20, 9, 11, 12), 123_000_000),
+    (b'{"ts":1795169472.04728,"v":4}', utc(2026, 11, 20, 10, 11, 12), 47_280_000),
+    (b'{"ts":1795169472123.4567,"v":4}', utc(2026, 11, 20, 10, 11, 12), 123_456_700),
+    (b'{"level":30,"time":1795169472123,"pid":7}', utc(2026, 11, 20, 10, 11, 12), 123_000_000),
+    (b'{"t":1795169472123456}', utc(2026, 11, 20, 10, 11, 12), 123_456_000),
+    (b'{"t":1795169472123456789}', utc(2026, 11, 20, 10, 11, 12), 123_456_789),
+]
+
+
+@pytest.mark.parametrize(("line", "moment", "nanos"), JSON_TIMES)
+def test_the_time_in_a_line_of_json(line: bytes, moment: datetime, nanos: int) -> None:
+    assert lines_of(line + b"\n").timestamp.tolist() == [ns(moment, nanos)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{", b"{}", b'{"msg":"no"}', b'{"ts":null}', b'{"ts":99999999999999999999}',
+        b'{"ts":9223372036854775807}', b'{"ts":12}', b'{"ts":"soon"}', b'{"startts":1795169472}',
+        b'{"ts":1795169472x}', b'{"ts":"2026-13-20T10:11:12Z"}',
+    ],
+)  # fmt: skip
+def test_json_without_a_time_has_that_of_reading(line: bytes) -> None:
+    assert lines_of(line + b"\n").timestamp.tolist() == [ns(NOW)]

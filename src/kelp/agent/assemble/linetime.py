@@ -8,8 +8,8 @@
     10.0.0.1 - - [20/Nov/2026:10:11:12 +0100] "…     common log format
     type=SYSCALL msg=audit(1795169472.123:42): …     auditd
 
-Dates in words, and with the day first, are left to `linedates.py`. Anything else has no time of its
-own here; what stands inside JSON is for later stages.
+Dates in words, and with the day first, are left to `linedates.py`, the keys of JSON to
+`linejson.py`. Anything else has no time of its own here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kelp.agent.assemble.linedates import line_dates
+from kelp.agent.assemble.linejson import epoch_times, text_places
 from kelp.agent.assemble.split import Spans
 from kelp.agent.assemble.wall import (
     Flags,
@@ -37,6 +38,7 @@ from kelp.base.gather import Bytes, Places, slices, windows
 _WIDTH = 64  # longest: a zone behind nine digits of fraction; room for what is read behind it
 _DATE_WIDTH = 72  # longest: weekday and month in full, a year behind the zone
 _LONG_WIDTH = 128  # of lines whose time stands further in
+_JSON_WIDTH = 8192  # of lines of JSON, whose keys stand in any order
 _MONTHS = (
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
     b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
@@ -51,6 +53,9 @@ def line_times(spans: Spans, wall: Wall) -> Found:
     """(n,) ns since the epoch, and whether the line has a time; 0 where it has none."""
     times, known = np.zeros(len(spans.start), np.int64), np.zeros(len(spans.start), np.bool_)
     start = _behind_prefix(spans)
+    json = np.flatnonzero(_window(spans, spans.start, np.arange(len(start)), 1)[:, 0] == ord("{"))
+    if len(json):
+        times[json], known[json], start[json] = _in_json(spans, json)
     for read in (_iso, _klog, _syslog):
         left = np.flatnonzero(~known)
         if not len(left):
@@ -92,6 +97,15 @@ def _behind_prefix(spans: Spans) -> Places:
     if len(rows):
         start[rows] += _priority_width(head[rows])
     return np.minimum(start, spans.stop)
+
+
+def _in_json(spans: Spans, rows: Places) -> tuple[Nanos, Flags, Places]:
+    """(times that are numbers, which lines have one, where others have one that is a text)."""
+    length = np.minimum(spans.stop[rows] - spans.start[rows], _JSON_WIDTH)
+    lines = slices(spans.start[rows], length, spans.data)
+    times, known = epoch_times(lines)
+    place, _ = text_places(lines)
+    return times, known, spans.start[rows] + place
 
 
 def _priority_width(head: Bytes) -> Nanos:
