@@ -1,4 +1,4 @@
-"""Shell patterns over names: `*`, `?`, `[abc]`, `[!abc]`; no part of them matches a slash.
+"""Shell patterns over names: `*`, `?`, `[abc]`, `[!abc]`; in paths no part matches a slash.
 
 Patterns come from users, so they become RE2, which takes linear time whatever they say.
 """
@@ -6,7 +6,8 @@ Patterns come from users, so they become RE2, which takes linear time whatever t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 
 import re2
 
@@ -17,6 +18,14 @@ _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]/]*\]|.", re.DOTALL)
 def is_pattern(text: str) -> bool:
     """Whether the text may stand for more than itself."""
     return _SPECIAL.search(text) is not None
+
+
+def labels_fit(labels: Mapping[str, str], **globs: str) -> bool:
+    """Whether each named label fits its glob, in which `*` stands for a slash as well.
+
+    For rules of the configuration over containers and files; a label that is absent is empty.
+    """
+    return all(fnmatchcase(labels.get(name, ""), glob) for name, glob in globs.items())
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
 
 from kelp.base.formats import TEXT, is_format
+from kelp.base.glob import labels_fit
 from kelp.base.settings import FormatRule
 from kelp.model.raw import Instance
 
@@ -35,10 +35,10 @@ def _meant(name: str) -> str:
 
 
 def _fits(rule: FormatRule, instance: Instance) -> bool:
-    wanted = (
-        ("namespace", rule.namespace),
-        ("pod", rule.pod),
-        ("container", rule.container),
-        ("filename", rule.filename),
+    return labels_fit(
+        instance.labels,
+        namespace=rule.namespace,
+        pod=rule.pod,
+        container=rule.container,
+        filename=rule.filename,
     )
-    return all(fnmatchcase(instance.labels.get(name, ""), glob) for name, glob in wanted)

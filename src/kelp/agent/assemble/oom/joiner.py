@@ -232,12 +232,4 @@ class _Work:
 
     def row(self, at: int) -> Row:
         """One row of the batch."""
-        lines = self.lines
-        return Row(
-            at,
-            int(lines.timestamp[at]),
-            int(lines.position[at]),
-            self.bodies.bytes_of(at),
-            lines.marks.get(at, {}),
-            0 if lines.told is None else int(lines.told[at]),
-        )
+        return Row.of(self.lines, self.bodies, at)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kelp.agent.assemble.oom.burst import Burst
-from kelp.agent.assemble.traces.lane import BEFORE, Row
+from kelp.agent.assemble.traces.lane import Row
 from kelp.agent.assemble.traces.pending import SavedRow
 from kelp.model.raw import Instance
 
@@ -48,10 +48,7 @@ class Pending:
             saved = _decoded(key, data)
             if saved is not None:
                 instance = Instance(saved.instance, saved.labels)
-                rows = [
-                    Row(BEFORE, r.timestamp, r.position, r.body, r.marks, r.told)
-                    for r in saved.rows
-                ]
+                rows = [r.row() for r in saved.rows]
                 self._waiting[key] = Waiting(instance, restore(instance, rows), None)
                 self._saved.add(key)
 
@@ -100,9 +97,7 @@ class Pending:
 
 
 def _encoded(waiting: Waiting) -> bytes:
-    rows = [
-        SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in waiting.burst.rows
-    ]
+    rows = [SavedRow.of(r) for r in waiting.burst.rows]
     return msgspec.msgpack.encode(_Saved(waiting.instance.key, waiting.instance.labels, rows))
 
 

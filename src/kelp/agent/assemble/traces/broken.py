@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kelp.agent.assemble.traces.evidence import Bodies, first_two
+from kelp.agent.assemble.traces.evidence import Bodies
 from kelp.base.gather import Places
 
 
@@ -34,7 +34,7 @@ _IS_HEAD, _IS_RECORD = _heads(), _records()
 
 def behind_klog(bodies: Bodies, lane: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """(row, the row before it in its lane) where that one begins like klog's and this like none."""
-    pairs = first_two(bodies)
+    pairs = bodies.first_two
     is_head = _IS_HEAD[pairs]
     if not is_head.any() or is_head.all():
         return []

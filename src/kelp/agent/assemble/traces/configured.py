@@ -8,11 +8,11 @@ The expressions are RE2's: linear in the line, however they are written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 import re2
 
 from kelp.agent.assemble.traces.machine import NOWHERE, Machine, States
+from kelp.base.glob import labels_fit
 from kelp.base.settings import Multiline
 from kelp.model.raw import Instance
 
@@ -96,5 +96,6 @@ def _machine(rule: Multiline) -> Machine:
 
 
 def _fits(rule: Multiline, instance: Instance) -> bool:
-    wanted = (("namespace", rule.namespace), ("pod", rule.pod), ("container", rule.container))
-    return all(fnmatchcase(instance.labels.get(name, ""), glob) for name, glob in wanted)
+    return labels_fit(
+        instance.labels, namespace=rule.namespace, pod=rule.pod, container=rule.container
+    )

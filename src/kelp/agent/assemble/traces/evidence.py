@@ -8,6 +8,7 @@ lets through are matched. Where none is left, no row of the batch is looked at a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,21 @@ class Bodies:
         _, offsets, data = body.buffers()
         self.offsets = np.frombuffer(offsets, np.int32)[body.offset :][: len(body) + 1]
         self.data: Bytes = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
+
+    @cached_property
+    def first_two(self) -> npt.NDArray[np.uint16]:
+        """(n,) the first two bytes of each row, little-endian; what is not there is a zero."""
+        begin, data = self.offsets[:-1], self.data
+        if len(data) < 2:
+            data = np.concatenate((data, np.zeros(2, np.uint8)))
+        pairs: npt.NDArray[np.uint16] = np.ndarray((len(data) - 1,), "<u2", data, 0, (1,))
+        found = pairs[np.minimum(begin, len(pairs) - 1)]
+        length = self.offsets[1:] - begin
+        short = np.flatnonzero(length < 2)
+        if len(short):
+            at = np.minimum(begin[short], len(data) - 1)
+            found[short] = np.where(length[short] == 1, data[at], _EMPTY)
+        return found
 
     def bytes_of(self, row: int) -> bytes:
         """A row's body."""
@@ -75,23 +91,8 @@ class Evidence:
 
     def rows(self, bodies: Bodies) -> Places:
         """The rows that prove a trace near them, in their order."""
-        rows = np.flatnonzero(self._table[first_two(bodies)])
+        rows = np.flatnonzero(self._table[bodies.first_two])
         if len(rows) > _FEW:
             rows = rows[bodies.match(rows, self._pattern)]
         found = [r for r in rows.tolist() if self._search(bodies.head_of(r)) is not None]
         return np.array(found, np.int64)
-
-
-def first_two(bodies: Bodies) -> npt.NDArray[np.uint16]:
-    """(n,) the first two bytes of each row, little-endian; what is not there is a zero."""
-    begin, data = bodies.offsets[:-1], bodies.data
-    if len(data) < 2:
-        data = np.concatenate((data, np.zeros(2, np.uint8)))
-    pairs: npt.NDArray[np.uint16] = np.ndarray((len(data) - 1,), "<u2", data, 0, (1,))
-    found = pairs[np.minimum(begin, len(pairs) - 1)]
-    length = bodies.offsets[1:] - begin
-    short = np.flatnonzero(length < 2)
-    if len(short):
-        at = np.minimum(begin[short], len(data) - 1)
-        found[short] = np.where(length[short] == 1, data[at], _EMPTY)
-    return found

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kelp.agent.assemble.traces.evidence import Bodies
 from kelp.agent.assemble.traces.machine import NOWHERE, Machine, States, looked_at
+from kelp.model.lines import Lines
 
 # So many rows are borne at the most without one that joins them.
 MAX_BORNE = 12
@@ -27,6 +29,18 @@ class Row(NamedTuple):
     body: bytes
     marks: Mapping[str, str]
     told: int = 0  # severity number that the source gives, 0 for none
+
+    @classmethod
+    def of(cls, lines: Lines, bodies: Bodies, at: int) -> Row:
+        """A row of a batch; `bodies` are those of `lines`."""
+        return cls(
+            at,
+            int(lines.timestamp[at]),
+            int(lines.position[at]),
+            bodies.bytes_of(at),
+            lines.marks.get(at, {}),
+            0 if lines.told is None else int(lines.told[at]),
+        )
 
 
 # Row.at of what came with an earlier batch.

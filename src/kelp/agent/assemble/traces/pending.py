@@ -32,6 +32,15 @@ class SavedRow(msgspec.Struct, array_like=True):
     marks: dict[str, str]
     told: int = 0
 
+    @classmethod
+    def of(cls, row: Row) -> SavedRow:
+        """What is kept of a row: all but its place in the batch."""
+        return cls(row.timestamp, row.position, row.body, dict(row.marks), row.told)
+
+    def row(self) -> Row:
+        """The row, of an earlier batch by now."""
+        return Row(BEFORE, self.timestamp, self.position, self.body, self.marks, self.told)
+
 
 class _Saved(msgspec.Struct, array_like=True):
     """The checkpoint of one lane."""
@@ -137,7 +146,7 @@ def _name(key: Key) -> str:
 
 def _encode(key: Key, waiting: Waiting) -> bytes:
     lane = waiting.lane
-    rows = [SavedRow(r.timestamp, r.position, r.body, dict(r.marks), r.told) for r in lane.rows]
+    rows = [SavedRow.of(r) for r in lane.rows]
     states = sorted(lane.states)
     labels = waiting.instance.labels
     return msgspec.msgpack.encode(
@@ -155,7 +164,7 @@ def _decode(checkpoints: Mapping[str, bytes]) -> Iterable[_Saved]:
 
 def _restored(lane: Lane, saved: _Saved) -> Lane:
     """The lane as it was; one of other rules than those of now is only given out."""
-    lane.rows = [Row(BEFORE, r.timestamp, r.position, r.body, r.marks, r.told) for r in saved.rows]
+    lane.rows = [r.row() for r in saved.rows]
     states = frozenset(saved.states)
     lane.states = states if lane.machine.knows(states) else frozenset()
     lane.sure, lane.part = saved.sure, saved.part
